@@ -1,0 +1,163 @@
+"""A bid per line and segment, from what a click is worth and what money must return tonight.
+
+A click is worth `conversion_rate × value_per_conversion`. At the optimum of the allocation the last
+currency unit returns the shadow price λ everywhere, so a click may cost its worth divided by λ; a line
+whose clicks would then cost more than its budget scales all its bids by one factor (Balseiro & Gur 2019,
+Learning in repeated auctions with budgets; Conitzer et al. 2022, Multiplicative pacing equilibria: value
+over 1 + multiplier).
+
+Spend model: the segment's expected clicks at today's cost per click, each paid at the lower of the bid and
+that cost. Fewer clicks at a lower bid are not modelled, so expected spend errs on the high side, and it
+never falls as a bid rises, so bisection finds the largest factor that fits.
+
+Bids are int64 ten-thousandths of the currency unit, for DECIMAL(18, 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+SCALE = 10_000
+MOST = 10**15  # where no cap is given; a float still counts it exactly
+
+
+@dataclass(frozen=True, eq=False)
+class Bids:
+    """Bids of m line × segment rows, in the order given."""
+
+    bid: IntArray  # (m,) ten-thousandths of the currency unit; 0 means do not bid
+    expected_spend_cents: IntArray  # (m,) adds up, for each line, to its expected spend rounded down
+    binding: NDArray[np.str_]  # (m,) 'cap', 'floor', 'budget' or '' where the bid is the click's worth
+    reason: tuple[str, ...]  # (m,) one sentence
+    pace: FloatArray  # (n,) the factor of each line, 1 where its budget does not bind
+
+
+def bids(
+    line: ArrayLike,
+    conversion_rate: ArrayLike,
+    value_per_conversion: ArrayLike,
+    clicks: ArrayLike,
+    cost_per_click: ArrayLike,
+    budget_cents: ArrayLike,
+    shadow_price: float,
+    *,
+    price_floor: float,
+    bid_floor: ArrayLike = 0,
+    bid_cap: ArrayLike = MOST,
+) -> Bids:
+    """Bid of each line × segment row, so that no line is expected to spend more than its budget.
+
+    Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click in 0…1, `value_per_conversion` in
+    the unit of the curves' outcome, `clicks` expected a day at the current `cost_per_click` (currency
+    units). `budget_cents` (n,). `shadow_price` is the allocation's, not below `price_floor`: 1 never pays
+    more for a click than it returns, 1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap`
+    (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops its least worthy
+    segments (bid 0), because a platform refuses a bid below its floor. Raises ValueError on bad input.
+    """
+    i = np.asarray(line, dtype=np.int64)
+    budget = np.asarray(budget_cents, dtype=np.int64)
+    rate, value, n_clicks, cost = (
+        np.broadcast_to(np.asarray(v, dtype=np.float64), i.shape)
+        for v in (conversion_rate, value_per_conversion, clicks, cost_per_click)
+    )
+    floor, cap = (np.broadcast_to(np.asarray(v, dtype=np.int64), i.shape) for v in (bid_floor, bid_cap))
+    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price_floor)
+
+    price = max(shadow_price, price_floor)
+    worth = np.minimum(rate * value / price * SCALE, MOST)
+    wanted = np.clip(worth, floor, cap)
+
+    def spend(bid: IntArray) -> FloatArray:
+        """Currency units a day of each row."""
+        return n_clicks * np.minimum(bid / SCALE, cost)
+
+    def fits(bid: IntArray) -> NDArray[np.bool_]:
+        return np.asarray(np.bincount(i, spend(bid), budget.size) * 100 <= budget)
+
+    def paced(pace: FloatArray) -> IntArray:
+        return np.asarray(np.maximum(np.floor(wanted * pace[i]).astype(np.int64), floor))
+
+    low, high = np.zeros(budget.size), np.ones(budget.size)
+    low[fits(paced(high))] = 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        good = fits(paced(middle))
+        low, high = np.where(good, np.maximum(low, middle), low), np.where(good, high, middle)
+    bid = paced(low)
+    bid = np.where(fits(bid)[i], bid, _affordable(i, rate * value, spend(floor), floor, budget))
+    bid = np.where(budget[i] == 0, 0, bid)
+
+    full = np.floor(wanted).astype(np.int64)
+    rests_on = [bid < full, worth > cap, worth < floor]
+    binding = np.select(rests_on, ["budget", "cap", "floor"], "")
+    text = tuple(
+        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price))
+        for why, b, least, money, at in zip(binding, bid, floor, budget[i], i, strict=True)
+    )
+    return Bids(bid, _whole_cents(i, spend(bid) * 100), binding, text, low)
+
+
+def _check(
+    i: IntArray,
+    budget: IntArray,
+    numbers: tuple[FloatArray, ...],
+    floor: IntArray,
+    cap: IntArray,
+    price: float,
+) -> None:
+    if i.ndim != 1 or (i.size and not 0 <= i.min() <= i.max() < budget.size):
+        raise ValueError(f"line must be one-dimensional, with indices in 0…{budget.size - 1}")
+    if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers) or (numbers[0] > 1).any():
+        raise ValueError("rates (0…1), values, clicks and costs must be finite and not negative")
+    if not price > 0 or (budget < 0).any():
+        raise ValueError("the price floor must be above 0 and no budget negative")
+    if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
+        crossed = np.flatnonzero(floor > cap).tolist()
+        raise ValueError(f"bid floors must not be negative nor above their caps; rows {crossed}")
+
+
+def _affordable(
+    i: IntArray, worth: FloatArray, spend: FloatArray, bid: IntArray, budget: IntArray
+) -> IntArray:
+    """The bids of each line's worthiest segments, as many as its budget holds, and 0 for the rest."""
+    order = np.lexsort((-worth, i))
+    # Hundredths of a cent, rounded up: whole numbers add up the same in any order, and never past the budget.
+    so_far = np.cumsum(np.ceil(spend[order] * SCALE))
+    first = np.searchsorted(i[order], i[order])
+    so_far -= np.where(first > 0, so_far[first - 1], 0.0)
+    kept = np.zeros(i.size, dtype=np.bool_)
+    kept[order] = so_far <= budget[i[order]] * (SCALE // 100)
+    return np.asarray(bid * kept, dtype=np.int64)
+
+
+def _whole_cents(i: IntArray, cents: FloatArray) -> IntArray:
+    """Whole cents a row that add up, in each line, to the line's sum rounded down (cumulative rounding)."""
+    order = np.argsort(i, kind="stable")
+    lines, first = i[order], np.searchsorted(i[order], i[order])
+    so_far = np.cumsum(cents[order])
+    so_far = np.floor(so_far - np.where(first > 0, so_far[first - 1], 0.0) + 1e-6).astype(np.int64)
+    earlier = np.where(np.arange(lines.size) > first, np.roll(so_far, 1), 0)
+    whole = np.empty_like(so_far)
+    whole[order] = so_far - earlier
+    return whole
+
+
+def _reason(binding: str, bid: int, floor: int, budget: int, pace: float, price: float) -> str:
+    if budget == 0:
+        return "No bid: the line has no budget"
+    if binding == "budget" and bid == 0:
+        return "No bid: the line's budget goes to segments worth more a click"
+    if binding == "budget" and bid == floor:
+        return f"Lowered to the floor of {bid / SCALE:,.4f}, so that the line stays within its budget"
+    if binding == "budget":
+        return f"Lowered to {pace:.0%} of a click's worth, so that the line stays within its budget"
+    if binding == "cap":
+        return f"Held at the cap of {bid / SCALE:,.4f}; a click here is worth more"
+    if binding == "floor":
+        return f"Held at the floor of {bid / SCALE:,.4f}; a click here is worth less"
+    return f"What a click returns, divided by the {price:,.2f} that money returns elsewhere"

@@ -1,0 +1,177 @@
+"""The things to do today: a few clear rules over the night's tables, ranked by money at stake.
+
+A stake is an amount of the unit's currency a day. A gain in conversions is turned into money by what the
+next conversion costs (one over the release's shadow price), so that unlike things can be ranked.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from decisions.report.data import ReportData
+from decisions.report.formats import count, long_day, money, number, outcome, percent, short_day
+from decisions.report.gain import expected_gain
+
+SHOWN = 3
+OFF_PLAN = 0.25  # spend further than this from its plan; platforms overdeliver a day by up to 20 % by design
+SMALL = 0.002  # below this share of the total an action is not worth a person's minute
+STEP = 0.1  # limits are judged by moving them a tenth: the curve is trusted near the budget, not far away
+WORTH = 1.15  # a limit is named when its line's next return is this much better (or worse) than elsewhere
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do: a verb, what to do, why, the money at stake a day, and the section that shows it."""
+
+    verb: str
+    title: str
+    detail: str
+    stake: float
+    section: str
+    urgent: bool = False
+
+
+def actions(data: ReportData) -> list[Action]:
+    """Every action of the night, urgent ones first, then by money at stake."""
+    found = [
+        *_publish(data),
+        *_failed_steps(data),
+        *_apply(data),
+        *_off_plan(data),
+        *_quarantined(data),
+        *_limits(data),
+        *_late(data),
+    ]
+    return sorted(found, key=lambda a: (not a.urgent, -a.stake, a.verb, a.title))
+
+
+def _as_money(value: float, data: ReportData) -> float:
+    if data.objective == "conversion_value":
+        return value
+    price = data.release["shadow_price"]
+    return value / price if price > 0 else 0.0
+
+
+def _publish(data: ReportData) -> Iterator[Action]:
+    live = "nothing is live" if data.live is None else f"the budgets of {_live_day(data)} stay live"
+    gain = expected_gain(data)
+    stake = max(_as_money(gain.value, data), 0.0)
+    if data.status == "held":
+        detail = f"{data.release['hold_reason']} Until then {live}: do not apply tonight’s budgets."
+        yield Action("Decide", "Clear the hold on tonight’s budgets", detail, stake, "top", urgent=True)
+    elif data.status == "candidate" and data.release["lines_changed"]:
+        detail = (
+            f"They passed every check and are not live; {live}. Expected gain "
+            f"{outcome(gain.value, data.objective, data.currency, signed=True)} a day."
+        )
+        yield Action("Decide", "Make tonight’s budgets live, or leave them", detail, stake, "top")
+
+
+def _live_day(data: ReportData) -> str:
+    assert data.live is not None
+    return f"the night of {long_day(data.live['night'])}"
+
+
+def _failed_steps(data: ReportData) -> Iterator[Action]:
+    for step in data.steps:
+        if step["status"] == "failed":
+            detail = step["reason"] or "No reason was written down."
+            yield Action("Fix", f"Step {step['job']} failed", detail, 0.0, "steps", urgent=True)
+
+
+def _apply(data: ReportData) -> Iterator[Action]:
+    """The largest move from one line to another stands for all of them: they are applied together."""
+    moves = [(row["budget"] - row["previous_budget"], row) for row in data.budgets.to_pylist()]
+    moves = [m for m in moves if m[0]]
+    if data.status != "live" or not moves:
+        return
+    up, taker = max(moves, key=lambda m: m[0])
+    down, giver = min(moves, key=lambda m: m[0])
+    gain = expected_gain(data).value
+    amount = money(min(up, -down) if up > 0 > down else max(up, -down), data.currency)
+    if up > 0 > down:
+        title = f"Move {amount} from {giver['line_name']} to {taker['line_name']}"
+    elif up > 0:
+        title = f"Raise {taker['line_name']} by {amount}"
+    else:
+        title = f"Lower {giver['line_name']} by {amount}"
+    rest = len(moves) - (2 if up > 0 > down else 1)
+    detail = f"All changes together: {outcome(gain, data.objective, data.currency, signed=True)} expected a day."
+    if rest:
+        detail = f"The largest move; {count(rest, 'other line')} change too. {detail}"
+    detail += f" {taker['reason'] if up > 0 else giver['reason']}"
+    yield Action("Apply", title, detail, abs(_as_money(gain, data)), "budgets")
+
+
+def _off_plan(data: ReportData) -> Iterator[Action]:
+    table = data.plan_vs_actual
+    if table is None or not table.num_rows:
+        return
+    rows = table.to_pylist()
+    day = max(row["business_date"] for row in rows)
+    for row in rows:
+        planned, spend = float(row["planned_budget"]), float(row["spend"] or 0)
+        miss = spend - planned
+        if row["business_date"] != day or abs(miss) <= OFF_PLAN * planned:
+            continue
+        if abs(miss) < SMALL * float(data.release["total"]):
+            continue
+        when = f"on {short_day(day)}"
+        words = f"{percent(abs(miss) / planned, 0)} {'more' if miss > 0 else 'less'} than planned {when}"
+        title = f"{row['line_name']} spent {words if planned else f'without a plan {when}'}"
+        check = (
+            "check that the platform has the released budget"
+            if miss > 0
+            else "check disapproved ads, payment, audience size and bids that are too low"
+        )
+        detail = f"Planned {money(planned, data.currency)}, spent {money(spend, data.currency)}: {check}."
+        yield Action("Look", title, detail, abs(miss), "plan")
+
+
+def _quarantined(data: ReportData) -> Iterator[Action]:
+    files: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in data.quarantine.to_pylist():
+        files[row["source"], row["file"]].append(row)
+    for (source, file), rows in sorted(files.items()):
+        spend = {row["row"]: float(row["spend"] or 0) for row in rows}
+        (rule, column, remedy), _ = Counter((r["rule"], r["column"], r["remedy"]) for r in rows).most_common(1)[0]
+        title = f"{count(len(spend), 'row')} of {source} {'was' if len(spend) == 1 else 'were'} quarantined"
+        missing = sum(spend.values())
+        detail = f"{file}: {rule} in {column}. {remedy}"
+        if missing:
+            detail += f" Their spend, {number(missing, 2)}, is missing from tonight’s numbers."
+        yield Action("Fix", title, detail, missing, "problems")
+
+
+def _limits(data: ReportData) -> Iterator[Action]:
+    """Caps, floors and locks that cost more than a little, where the data support going further."""
+    elsewhere = data.release["shadow_price"]
+    supported = {row["line_id"]: row["spend_high"] for row in data.curves.to_pylist()}
+    for row in data.budgets.to_pylist():
+        name, budget, returns = row["line_name"], float(row["budget"]), row["marginal_value"]
+        step = STEP * budget
+        stake = _as_money(abs(returns - elsewhere) * step, data)
+        if row["binding"] == "none" or stake < SMALL * _as_money(data.release["expected_value"], data):
+            continue
+        next_one = _next(returns, data)
+        why = f"elsewhere it returns {_next(elsewhere, data, short=True)}"
+        limit = {"cap": "cap", "floor": "floor", "lock": "lock"}[row["binding"]]
+        detail = f"It is held at {money(budget, data.currency)}. {row['reason']}"
+        if returns > WORTH * elsewhere and limit != "floor" and budget <= supported.get(row["line_id"], budget):
+            verb, do = ("Raise", "the cap on") if limit == "cap" else ("Review", "the lock on")
+            yield Action(verb, f"{do} {name}: {next_one}; {why}", detail, stake, "curves")
+        elif returns * WORTH < elsewhere and limit != "cap":
+            verb, do = ("Lower", "the floor of") if limit == "floor" else ("Review", "the lock on")
+            yield Action(verb, f"{do} {name}: {next_one}; {why}", detail, stake, "curves")
+
+
+def _next(returns: float, data: ReportData, short: bool = False) -> str:
+    value = number(returns, 2 if data.objective == "conversion_value" else 3)
+    return value if short else f"the next {data.currency} returns {value}"
+
+
+def _late(data: ReportData) -> Iterator[Action]:
+    for row in data.warnings.to_pylist():
+        if row["finding"] == "late":
+            yield Action("Look", f"{row['source']} delivered late", row["message"], 0.0, "problems")

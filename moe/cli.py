@@ -1,0 +1,244 @@
+"""The command `moe`."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from moe.errors import MoeError
+from moe.settings import settings
+
+app = typer.Typer(help="Marketing optimization engine: run nights, look at tables, publish releases.",
+                  no_args_is_help=True, pretty_exceptions_enable=False)
+release_app = typer.Typer(help="What is live: show it, compare it with a candidate, go back.", no_args_is_help=True)
+app.add_typer(release_app, name="release")
+out = Console()
+err = Console(stderr=True)
+
+UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
+DateOption = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night D.")]
+
+
+def _unit(name: str) -> Any:
+    from moe.units import load_unit
+
+    return load_unit(name or settings().unit)
+
+
+def _day(value: datetime | None) -> date:
+    if value is None:
+        raise MoeError("no night was given", "add --date YYYY-MM-DD")
+    return value.date()
+
+
+def _show_record(record: Any) -> None:
+    """A line for people on the terminal; the JSON line where the output is read by a program."""
+    if sys.stdout.isatty():
+        mark = {"done": "[green]✓[/]", "skipped": "[yellow]–[/]", "failed": "[red]✗[/]"}[record.status]
+        rows = ", ".join(f"{name} {count:,}" for name, count in record.rows_out.items())
+        out.print(f"{mark} {record.date} {record.job:<10} {record.seconds:7.2f} s  {record.reason or rows}")
+    else:
+        print(json.dumps(asdict(record), sort_keys=True), flush=True)
+
+
+@app.command()
+def run(
+    jobs: Annotated[list[str], typer.Argument(help="Jobs in any order, or `night` for all (see `moe jobs`).")],
+    unit: UnitOption = "",
+    day: DateOption = None,
+    since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First night.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last night.")] = None,
+    history: Annotated[bool, typer.Option(help="First do the earlier nights that are missing.")] = True,
+) -> None:
+    """Run jobs for one night, or for several in one process (equal to night by night). Publishes nothing."""
+    from moe import runner
+    from moe.jobs import find
+
+    if (day is None) == (since is None or until is None):
+        raise MoeError("which nights?", "give either --date, or --from and --to")
+    first, last = (since.date(), until.date()) if since and until else (_day(day), _day(day))
+    if first > last:
+        raise MoeError(f"--from {first} is after --to {last}", "swap them")
+    who = _unit(unit)
+    nights = [first + timedelta(days=d) for d in range((last - first).days + 1)]
+    found = find(jobs)
+    if history:
+        runner.with_history(found, who, nights[0], _show_record)
+        nights = nights[1:]
+    runner.run(found, who, nights, _show_record)
+
+
+@app.command()
+def jobs() -> None:
+    """List the jobs of a night with what they read and write."""
+    from moe.jobs import NIGHT
+
+    table = Table("job", "reads", "writes", "engine", "needs D−1")
+    for job in NIGHT:
+        reads = "\n".join(f"{r.table} ({r.how.replace('_', ' ')})" for r in job.reads.values())
+        table.add_row(job.name, reads, "\n".join(job.writes), job.engine, "yes" if job.needs_night_before else "")
+    out.print(table)
+
+
+@app.command()
+def tables(unit: UnitOption = "") -> None:
+    """List tables with their nights and size."""
+    from moe import tables as store
+    from moe.contracts import contracts
+
+    name = _unit(unit).unit
+    table = Table("table", "nights", "first", "last", "MB", "what it holds")
+    for entry in store.tables():
+        nights = store.nights(entry, name)
+        size = sum(store.partition(entry, name, night).stat().st_size for night in nights) / 1e6
+        span = (str(nights[0]), str(nights[-1])) if nights else ("", "")
+        text = contracts()[entry].description if entry in contracts() else ""
+        table.add_row(entry, str(len(nights)), *span, f"{size:.1f}" if nights else "", text)
+    out.print(table)
+
+
+@app.command()
+def show(
+    table: str,
+    day: DateOption = None,
+    unit: UnitOption = "",
+    rows: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
+) -> None:
+    """Show a table's partition of a night (the newest where no --date is given)."""
+    from moe import tables as store
+
+    name = _unit(unit).unit
+    nights = store.nights(table, name)
+    if day is None and not nights:
+        raise MoeError(f"{table} holds nothing for unit {name}", "see `moe tables`")
+    night = day.date() if day else nights[-1]
+    data = store.read(table, name, night)
+    if as_csv:
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(data, sys.stdout.buffer)
+        return
+    shown = Table(*[c for c in data.column_names if c not in ("unit", "night")],
+                  title=f"{table} · {name} · {night} · {data.num_rows:,} rows")
+    for row in data.slice(0, rows).to_pylist():
+        shown.add_row(*["" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)
+                        for k, v in row.items() if k not in ("unit", "night")])
+    out.print(shown)
+
+
+@app.command()
+def ledger(day: DateOption = None, unit: UnitOption = "") -> None:
+    """List the runs of jobs, newest last."""
+    from moe import ledger as book
+
+    table = Table("at", "night", "job", "status", "s", "rows out", "code", "reason")
+    for r in book.records(_unit(unit).unit, day.date() if day else None)[-200:]:
+        rows = ", ".join(f"{count:,}" for count in r["rows_out"].values())
+        table.add_row(r["at"], r["date"], r["job"], r["status"], f"{r['seconds']:.1f}", rows, r["code"], r["reason"])
+    out.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what is missing on this machine, and what to do."""
+    from moe.doctor import checks
+
+    table = Table("what", "state", "found", "what to do")
+    found = checks()
+    for check in found:
+        table.add_row(check.what, "[green]ok[/]" if check.ok else "[red]missing[/]", check.found,
+                      "" if check.ok else check.remedy)
+    out.print(table)
+    raise typer.Exit(0 if all(check.ok or check.optional for check in found) else 1)
+
+
+@app.command()
+def train(day: DateOption = None, unit: UnitOption = "") -> None:
+    """Train the unit's model on what was known in a night; nights from then on use it."""
+    from moe.train import train as run_training
+
+    result = run_training(_unit(unit), _day(day))
+    out.print_json(json.dumps(result, default=str))
+
+
+@release_app.command("show")
+def release_show(unit: UnitOption = "") -> None:
+    """Show what is live, and how it came to be."""
+    from moe import publish
+
+    name = _unit(unit).unit
+    table = Table("at", "who", "from", "to", "effective", "reason", "facts", title=f"releases of {name}")
+    live = publish.live("release", name)
+    for entry in publish.log("release", name):
+        mark = "[green]" if live and entry == live else ""
+        facts = ", ".join(f"{k} {v}" for k, v in entry.facts.items())
+        table.add_row(mark + entry.at, entry.who, entry.moved_from, entry.moved_to, entry.effective,
+                      entry.reason, facts)
+    out.print(table if table.rows else f"nothing is live for {name}")
+
+
+@release_app.command("diff")
+def release_diff(to: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Night to compare with.")],
+                 unit: UnitOption = "") -> None:
+    """Compare the budgets of a night's candidate with those that are live."""
+    from moe.release import diff
+
+    name = _unit(unit).unit
+    table = Table("budget line", "live", "candidate", "change", title=f"{name}: live against {to.date()}")
+    for row in diff(name, to.date()):
+        table.add_row(row.line_name, f"{row.live:,.2f}", f"{row.candidate:,.2f}",
+                      f"{row.candidate - row.live:+,.2f}")
+    out.print(table)
+
+
+@release_app.command("publish")
+def release_publish(
+    to: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Night whose candidate goes live.")],
+    who: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    unit: UnitOption = "",
+    dry_run: Annotated[bool, typer.Option(help="Say what would move, and move nothing.")] = False,
+) -> None:
+    """Make a night's candidate live (forward only). A held candidate is refused."""
+    from moe.release import make_live
+
+    out.print(make_live(_unit(unit).unit, to.date(), who=who, reason=reason, dry_run=dry_run))
+
+
+@release_app.command("rollback")
+def release_rollback(
+    to: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Night to go back to.")],
+    who: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    unit: UnitOption = "",
+    dry_run: Annotated[bool, typer.Option(help="Say what would move, and move nothing.")] = False,
+) -> None:
+    """Make the release of an earlier night live again."""
+    from moe.release import make_live
+
+    out.print(make_live(_unit(unit).unit, to.date(), who=who, reason=reason, dry_run=dry_run, back=True))
+
+
+def _guard(command: Callable[[], None]) -> NoReturn:
+    try:
+        command()
+    except MoeError as error:
+        err.print(f"[red bold]{error.message}[/]\n[bold]What to do:[/] {error.remedy}", highlight=False)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def main() -> NoReturn:
+    """Entry point: errors that a person can put right are printed without a traceback."""
+    _guard(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Contracts as data: Open Data Contract Standard (v3.1) YAML, one table a file.
+
+The file's folder is the layer and its name the table: `contracts/core/order__order.yml` describes
+`core.order__order`. Our own keys stand under `customProperties` of the table (`kind`, `failure_share`)
+and of a column (`unit`, `minimum`, `known_after` …).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
+
+from moe.errors import MoeError
+from moe.settings import settings
+
+Kind = Literal["report", "event", "entity", "snapshot"]
+
+ADDED = ("unit", "night")
+"""Columns that the platform adds to every table: the business unit, and the night of the partition."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `type` is a DuckDB type; `minimum` holds for every value that is not null."""
+
+    name: str
+    type: str
+    description: str
+    required: bool = False
+    key: bool = False
+    personal: bool = False
+    measure: str | None = None  # what the number counts: USD, seconds, share …
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A table's contract. `columns` leaves out `unit` and `night`, which every table has."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    kind: Kind = "snapshot"
+    failure_share: float = 0.0
+    owner: str = ""
+    not_above: tuple[tuple[str, str], ...] = ()  # pairs (a, b) where a > b is worth a warning
+
+    @property
+    def layer(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.key)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return ADDED + tuple(c.name for c in self.columns)
+
+    def column(self, name: str) -> Column:
+        return next(c for c in self.columns if c.name == name)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the table's Parquet files, `unit` and `night` first."""
+        types = ", ".join(f'"{c.name}" {c.type}' for c in self.columns)
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(f"create table t (unit varchar, night date, {types})")
+            schema: pa.Schema = connection.execute("from t").to_arrow_table().schema
+        for index, column in enumerate(self.columns, start=len(ADDED)):
+            schema = schema.set(index, schema.field(index).with_nullable(not column.required))
+        return schema.set(0, schema.field(0).with_nullable(False)).set(1, schema.field(1).with_nullable(False))
+
+
+def _custom(item: Any) -> dict[str, Any]:
+    return {p.property: p.value for p in item.customProperties or []}
+
+
+def _column(prop: SchemaProperty) -> Column:
+    custom = _custom(prop)
+    options = prop.logicalTypeOptions or {}
+    return Column(
+        name=prop.name or "",
+        type=prop.physicalType or "VARCHAR",
+        description=" ".join((prop.description or "").split()),
+        required=bool(prop.required or prop.primaryKey),
+        key=bool(prop.primaryKey),
+        personal=prop.classification == "personal",
+        measure=custom.get("unit"),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        allowed=tuple(v.value or "" for v in prop.enum or []),
+    )
+
+
+def read(path: Path) -> Contract:
+    """Read one contract file. Raises MoeError where it is not valid ODCS."""
+    try:
+        document = OpenDataContractStandard.from_file(str(path))
+    except Exception as error:
+        raise MoeError(f"{path} is not a valid Open Data Contract Standard file: {error}",
+                       "compare it with a shipped contract in contracts/") from error
+    if not document.schema_ or len(document.schema_) != 1:
+        raise MoeError(f"{path} must describe exactly one table", "split it, one table a file")
+    table = document.schema_[0]
+    custom = _custom(table)
+    return Contract(
+        name=f"{path.parent.name}.{path.stem}",
+        description=" ".join((table.description or "").split()),
+        columns=tuple(_column(p) for p in table.properties or []),
+        kind=custom.get("kind", "snapshot"),
+        failure_share=float(custom.get("failure_share", 0.0)),
+        owner=str(_custom(document).get("owner", "")),
+        not_above=tuple((a, b) for a, b in custom.get("not_above", [])),
+    )
+
+
+@lru_cache(maxsize=1)
+def contracts() -> dict[str, Contract]:
+    """All shipped contracts by table name."""
+    found = [read(path) for path in sorted(settings().contracts.glob("*/*.yml"))]
+    return {contract.name: contract for contract in found}
+
+
+def contract(table: str) -> Contract:
+    """The contract of a table. Raises MoeError with the nearest names where there is none."""
+    known = contracts()
+    if table not in known:
+        import difflib
+
+        near = ", ".join(difflib.get_close_matches(table, known)) or "see `moe tables`"
+        raise MoeError(f"no contract for table {table}", f"did you mean: {near}?")
+    return known[table]

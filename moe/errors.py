@@ -1,0 +1,22 @@
+"""The errors that a person reads: each says what is wrong and what to do."""
+
+
+class MoeError(Exception):
+    """Something a person can put right. `remedy` says how."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message}\n  What to do: {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class FileFault(MoeError):
+    """A delivery that cannot be taken in: nothing was replaced."""
+
+
+class MissingInput(MoeError):
+    """A job's input partition is not there."""
+
+
+class PublishError(MoeError):
+    """A release or model that may not go live."""

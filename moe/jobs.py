@@ -1,0 +1,188 @@
+"""The jobs of the platform as a literal list: what each reads, what it writes, where its work is.
+
+A job's function takes a `Night` and its inputs by name and returns its outputs by table name; `moe.runner`
+reads, checks, replaces and records. Work is named by dotted path, so that the ground floor imports no room.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Literal
+
+from moe.errors import MoeError
+from moe.settings import Settings, settings
+from moe.units import Unit
+
+
+@dataclass(frozen=True)
+class Night:
+    """The night that a job works for: D is `date`, the last complete business day."""
+
+    unit: Unit
+    date: date
+
+    @cached_property
+    def settings(self) -> Settings:
+        return settings()
+
+    @property
+    def before(self) -> date:
+        return self.date - timedelta(days=1)
+
+    @property
+    def decided_day(self) -> date:
+        """The day whose budget this night decides."""
+        return self.date + timedelta(days=1)
+
+    @property
+    def cutoff(self) -> datetime:
+        """The instant up to which this night knows: the end of D, UTC."""
+        return datetime.combine(self.decided_day, time.min, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Read:
+    """An input: as known in the night over `days` of deliveries, the night's partition, or the one before."""
+
+    table: str
+    how: Literal["as_of", "night", "before"] = "night"
+    days: int = 1
+    optional: bool = False
+    "Give an empty table where the unit has no such data; otherwise the job is skipped."
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of the night. Its outputs' partitions of the night are replaced, each in one step."""
+
+    name: str
+    call: str
+    reads: dict[str, Read]
+    writes: tuple[str, ...]
+    engine: Literal["arrow", "spark"] = "arrow"
+    history: bool = False
+    "Missing earlier nights are built first."
+    needs_night_before: bool = False
+    "Reads its own or another job's outcome of D-1, so that nights must run in order."
+
+    def function(self) -> Callable[..., dict[str, Any]]:
+        module, _, name = self.call.partition(":")
+        function: Callable[..., dict[str, Any]] = getattr(import_module(module), name)
+        return function
+
+
+ADS = "core.ad_performance__ad_day"
+MARTS = "marts.ad_performance__line_day"
+
+NIGHT: tuple[Job, ...] = (
+    Job(
+        "land",
+        "sources.land:land",
+        reads={},
+        writes=(),  # the tables that the unit's mappings fill, and those below
+        history=True,
+    ),
+    Job(
+        "sessions",
+        "spark_jobs.sessions:sessions",
+        reads={"events": Read("core.web_event__event", "as_of", days=4)},
+        writes=("features.session__session",),
+        engine="spark",
+        history=True,
+    ),
+    Job(
+        "traffic",
+        "spark_jobs.traffic:traffic",
+        reads={"sessions": Read("features.session__session"), "ads": Read(ADS, "as_of", days=28)},
+        writes=("features.traffic__line_day",),
+        engine="spark",
+        history=True,
+    ),
+    Job(
+        "customers",
+        "spark_jobs.customers:customers",
+        reads={"orders": Read("core.order__order", "as_of", days=365)},
+        writes=("features.customer__customer",),
+        engine="spark",
+        history=True,
+    ),
+    Job(
+        "ads",
+        "spark_jobs.ads:ads",
+        reads={"ads": Read(ADS, "as_of", days=60)},
+        writes=("features.ads__line_segment",),
+        engine="spark",
+        history=True,
+    ),
+    Job(
+        "marts",
+        "moe.marts:marts",
+        reads={},
+        writes=("marts.ad_performance__line_day", "marts.order__day", "marts.plan_vs_actual__line_day"),
+        needs_night_before=True,
+    ),
+    Job(
+        "score",
+        "training.score:score",
+        reads={},
+        writes=("features.score__line_segment",),
+    ),
+    Job(
+        "curves",
+        "decisions.jobs:curves",
+        reads={"history": Read(MARTS)},
+        writes=("out.curve__line",),
+    ),
+    Job(
+        "allocate",
+        "decisions.jobs:allocate",
+        reads={
+            "history": Read(MARTS),
+            "curves": Read("out.curve__line"),
+            "before": Read("out.budget__line", "before", optional=True),
+            "overrides": Read("core.override__override", "as_of", days=3650, optional=True),
+        },
+        writes=("out.budget__line", "out.allocation__night"),
+        needs_night_before=True,
+    ),
+    Job(
+        "bid",
+        "decisions.jobs:bid",
+        reads={
+            "budgets": Read("out.budget__line"),
+            "allocation": Read("out.allocation__night"),
+            "scores": Read("features.score__line_segment"),
+            "ads": Read(ADS, "as_of", days=60),
+        },
+        writes=("out.bid__line_segment",),
+        needs_night_before=True,
+    ),
+    Job(
+        "release",
+        "decisions.jobs:release",
+        reads={
+            "budgets": Read("out.budget__line"),
+            "allocation": Read("out.allocation__night"),
+            "bids": Read("out.bid__line_segment"),
+            "scores": Read("features.score__line_segment"),
+            "warnings": Read("core.warning__finding"),
+        },
+        writes=("out.release__night",),
+        needs_night_before=True,
+    ),
+)
+"""One night, in order. The report follows: it is a page, not a table."""
+
+BY_NAME = {job.name: job for job in NIGHT}
+
+
+def find(names: list[str]) -> list[Job]:
+    """Jobs by name, in the order of the night; `night` stands for all of them."""
+    if names == ["night"]:
+        return list(NIGHT)
+    for name in names:
+        if name not in BY_NAME:
+            raise MoeError(f"there is no job {name}", f"one of: night, {', '.join(BY_NAME)}")
+    return [BY_NAME[name] for name in names]

@@ -1,0 +1,104 @@
+"""Named tables and their partitions: one Parquet file a unit and night, replaced by rename.
+
+A reader that has the old file open keeps the old content; a crash leaves the old partition.
+"""
+
+import os
+import re
+import signal
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moe.contracts import contracts
+from moe.errors import MissingInput
+from moe.settings import settings
+
+_NIGHT = re.compile(r"^(\d{4}-\d{2}-\d{2})\.parquet$")
+
+
+def partition(table: str, unit: str, night: date) -> Path:
+    """Path of one partition: `<store>/<layer>/<subject__grain>/<unit>/<night>.parquet`."""
+    layer, _, name = table.partition(".")
+    return settings().store / layer / name / unit / f"{night.isoformat()}.parquet"
+
+
+def nights(table: str, unit: str) -> list[date]:
+    """Nights that a table holds for a unit, ascending."""
+    folder = partition(table, unit, date.min).parent
+    if not folder.is_dir():
+        return []
+    return sorted(date.fromisoformat(m[1]) for name in os.listdir(folder) if (m := _NIGHT.match(name)))
+
+
+def files(table: str, unit: str, since: date, until: date) -> list[Path]:
+    """Partitions of the nights since..until, ascending."""
+    return [partition(table, unit, n) for n in nights(table, unit) if since <= n <= until]
+
+
+def tables() -> list[str]:
+    """Every table that has a contract, or lies in the store."""
+    stored = {f"{p.parent.name}.{p.name}" for p in settings().store.glob("*/*") if p.is_dir()}
+    return sorted(set(contracts()) | stored)
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A private in-memory DuckDB in UTC; rows keep no insertion order, so that large reads stream."""
+    settings().work.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute(f"set temp_directory = '{settings().work}'")
+    if settings().threads:
+        connection.execute(f"set threads = {settings().threads}")
+    return connection
+
+
+def scan(connection: duckdb.DuckDBPyConnection, table: str, paths: list[Path]) -> duckdb.DuckDBPyRelation:
+    """Rows of partitions as a DuckDB relation; with none, an empty one of the contract's schema."""
+    if paths:
+        return connection.read_parquet([str(p) for p in paths], union_by_name=True)
+    return connection.from_arrow(contracts()[table].schema.empty_table())
+
+
+def read(table: str, unit: str, night: date) -> pa.Table:
+    """One partition as an Arrow table. Raises MissingInput where it is not there."""
+    path = partition(table, unit, night)
+    if not path.exists():
+        raise MissingInput(
+            f"{table} has no partition of {night} for unit {unit}",
+            f"run `moe jobs` to see which job writes it, then `moe run <job> --unit {unit} --date {night}`",
+        )
+    return pq.read_table(path, partitioning=None)
+
+
+def commit_point(name: str) -> None:
+    """A named place in a commit where crash tests kill the process."""
+    if settings().kill_at == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def beside(target: Path) -> Path:
+    """A temporary path in the target's folder, which no reader takes for a partition."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Move a complete file over the old one, durably."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    commit_point(f"written:{target.parent.parent.name}")
+    os.replace(temporary, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    commit_point(f"replaced:{target.parent.parent.name}")
+
+
+def day_before(night: date, days: int = 1) -> date:
+    return night - timedelta(days=days)

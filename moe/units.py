@@ -1,0 +1,119 @@
+"""Business units: an advertiser with its sources, budget-line grain, currency, totals, bounds and caps."""
+
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from moe.errors import MoeError
+from moe.settings import settings
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=2)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Part):
+    """One source of a unit: a mapping, and where its deliveries lie."""
+
+    name: Name
+    mapping: str
+    "A name under sources/mappings/, or a path relative to the unit's file."
+    path: str
+    "Folder or file; may name `{deliveries}`, `{test_data}` and, for nightly deliveries, `{night}`."
+    late: Literal["wait", "go_on", "hold"] = "wait"
+    "What a night does when the delivery is not there."
+
+
+class Rate(_Part):
+    """What one unit of a foreign currency is worth in the unit's currency, from a business date on."""
+
+    currency: Currency
+    since: date
+    rate: Annotated[Decimal, Field(gt=0)]
+
+
+class Budget(_Part):
+    """The daily total and what may move in one night."""
+
+    total: Amount
+    line_floor: Amount = Decimal(0)
+    line_cap: Amount | None = None
+    max_step: Annotated[float, Field(gt=0, le=10)] = 0.2
+    "Largest change of a line in one night, as a share of the night before."
+    least_step: Amount = Decimal(5)
+    "A change of this amount is always allowed, so that a line at zero can start."
+
+
+class Bids(_Part):
+    floor: Annotated[Decimal, Field(ge=0)] = Decimal("0.01")
+    cap: Annotated[Decimal, Field(gt=0)]
+
+
+class Unit(_Part):
+    """A business unit as its `unit.yml` describes it."""
+
+    unit: Name
+    name: str
+    time_zone: str = "UTC"
+    currency: Currency
+    rates: tuple[Rate, ...] = ()
+    first_night: date
+    line: Annotated[tuple[Dimension, ...], Field(min_length=1)]
+    "Grain of the budget line."
+    line_excluded: tuple[str, ...] = ()
+    "Budget lines that never get a budget, beside `unplaced`."
+    objective: Literal["conversion_value", "conversions"] = "conversion_value"
+    budget: Budget
+    bids: Bids
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    folder: Path
+    "Folder of the unit's file: relative paths start here."
+
+    @cached_property
+    def source_names(self) -> tuple[str, ...]:
+        return tuple(source.name for source in self.sources)
+
+    def resolve(self, path: str, night: date | None = None) -> Path:
+        """A path of the unit's file with its placeholders filled in."""
+        known = {"deliveries": str(settings().deliveries), "test_data": str(settings().test_data)}
+        if night is not None:
+            known["night"] = night.isoformat()
+        return (self.folder / path.format(**known)).resolve()
+
+
+def unit_file(name_or_path: str) -> Path:
+    """The file of a unit named, or given as a path. Raises MoeError where there is none."""
+    if name_or_path.endswith((".yml", ".yaml")) or "/" in name_or_path:
+        path = Path(name_or_path).expanduser().resolve()
+    else:
+        path = settings().shipped_units / name_or_path / "unit.yml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.parent.name for p in settings().shipped_units.glob("*/unit.yml")))
+        raise MoeError(f"no unit file {path}", f"give the path of a unit.yml, or one of: {shipped}")
+    return path
+
+
+def load_unit(name_or_path: str) -> Unit:
+    """Read a unit. Raises MoeError that names the file and each key at fault."""
+    path = unit_file(name_or_path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Unit(**raw, folder=path.parent)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
+        )
+        raise MoeError(f"{path}: {faults}", "see docs/how-to/bring-your-own-exports.md") from error
+    except (yaml.YAMLError, TypeError) as error:
+        raise MoeError(f"{path} is not a readable unit file: {error}",
+                       "see docs/how-to/bring-your-own-exports.md") from error
