@@ -6,8 +6,8 @@ so the problem is one search for λ (water-filling by dual bisection: Boyd & Van
 Optimization 2004, §5.5.3; Bretthauer & Shetty 1995, The nonlinear resource allocation problem). Any λ
 bounds the optimum from above (weak duality, §5.1.3), which is the proof beside the numbers.
 
-Money is int64 cents; curves, prices and outcomes count currency units. Sums that steer the search are sums of
-whole cents, so neither the order of the lines nor the machine changes the answer.
+Money is int64 cents; curves, prices and outcomes count currency units. The sums that steer the search are
+sums of whole cents, so the order of the lines does not change the answer.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from decisions.overrides import NONE, LineLimits, Override
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 TextArray = NDArray[np.str_]
+MOST = 10**15  # cents; a float still counts it exactly
 
 
 class Infeasible(ValueError):
@@ -33,7 +34,10 @@ class Infeasible(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """What each of n lines may get tonight, and which rule says so ('unit', 'step' or 'override')."""
+    """What each of n lines may get tonight, and which rule says so.
+
+    Rules: 'floor' and 'cap' (the unit's minimum and maximum), 'step', 'override'.
+    """
 
     lower_cents: IntArray
     upper_cents: IntArray
@@ -76,22 +80,24 @@ def allocate(
     lower, upper = np.asarray(lower_cents, dtype=np.int64), np.asarray(upper_cents, dtype=np.int64)
     _check_total(total_cents, lower, upper)
     free = lower < upper
+    # Out of reach of any line, so that it never sets the price, and small enough to add up over all lines.
+    most = np.minimum(upper, 2 * total_cents + 1)
 
     def at(price: float) -> FloatArray:
-        return np.clip(curves.spend_at(price) * 100, lower, upper)
+        return np.clip(curves.spend_at(price) * 100, lower, most)
 
     if free.any():
         # At `high` every free line rests on its lower bound, at `low` on its upper one.
         high = float(curves.marginal(lower / 100)[free].max())
-        low = float(curves.marginal(upper / 100)[free].min())
-        price, below, above = _bisect(lambda p: _floor(at(p)), low, high, total_cents, lower, upper)
-        budget = _meet(below, above, total_cents, -curves.marginal(below / 100))
+        low = float(curves.marginal(most / 100)[free].min())
+        price, below, above = _bisect(lambda p: _cents(at(p)), low, high, total_cents, lower, most)
+        budget = _meet(below, above, total_cents, -curves.marginal((below + 0.5) / 100))  # of the next cent
     else:
         # No money can move, so what one unit more returns is what the split returns at its margin.
         budget, share = lower, lower / max(int(lower.sum()), 1)
         price = float(curves.marginal(lower / 100) @ share)
 
-    continuous = at(price) / 100 if price > 0 else upper / 100
+    continuous = at(price) / 100 if price > 0 else most / 100
     bound = float(curves.value(continuous).sum() + price * (total_cents / 100 - continuous.sum()))
     value = float(curves.value(budget / 100).sum())
     if status_quo_cents is not None:
@@ -130,7 +136,7 @@ def bounds(
     """
     previous = np.asarray(previous_cents, dtype=np.int64)
     least = np.broadcast_to(np.asarray(min_cents, dtype=np.int64), previous.shape)
-    most = np.broadcast_to(np.asarray(max_cents, dtype=np.int64), previous.shape)
+    most = np.broadcast_to(np.minimum(np.asarray(max_cents, dtype=np.int64), MOST), previous.shape)
     if not max_step > 0 or least_step_cents < 1:
         raise ValueError(
             "the largest step must be above 0 and the least step a cent or more: lock a line to hold it"
@@ -150,7 +156,7 @@ def bounds(
 
     def reaches(factor: float) -> bool:
         lower, upper = within(factor)
-        return bool(lower.sum() <= total_cents <= upper.sum())
+        return bool(lower.sum() <= total_cents <= np.minimum(upper, total_cents).sum())
 
     _check_total(total_cents, *within(np.inf), names)
     factor = 1.0
@@ -162,10 +168,18 @@ def bounds(
             middle = (short + factor) / 2
             short, factor = (short, middle) if reaches(middle) else (middle, factor)
     lower, upper = within(factor)
-    lower_from = np.where(lower == least, "unit", "step")
-    upper_from = np.where(upper == most, "unit", "step")
-    lower_from = np.where((lower == floor) | ((lower == cap) & (lower == upper)), "override", lower_from)
-    upper_from = np.where((upper == cap) | ((upper == floor) & (lower == upper)), "override", upper_from)
+    # Where the two bounds met, the line may rest on the opposite rule: a cap that fell by more than a step.
+    met = lower == upper
+    lower_from = np.select(
+        [(lower == floor) | (met & (lower == cap)), lower == least, met & (lower == most)],
+        ["override", "floor", "cap"],
+        "step",
+    )
+    upper_from = np.select(
+        [(upper == cap) | (met & (upper == floor)), upper == most, met & (upper == least)],
+        ["override", "cap", "floor"],
+        "step",
+    )
     widened = None if factor == 1.0 else factor * max_step
     return Bounds(lower, upper, lower_from, upper_from, factor * max_step, widened)
 
@@ -180,19 +194,20 @@ def scaled_status_quo(
     lower, upper = np.asarray(lower_cents, dtype=np.int64), np.asarray(upper_cents, dtype=np.int64)
     previous = np.asarray(previous_cents, dtype=np.int64)
     _check_total(total_cents, lower, upper)
+    upper = np.minimum(upper, total_cents)
     shape = (previous if previous.any() else np.ones_like(previous)).astype(np.float64)
     # Dividing by p instead of scaling lets the same search serve: less money at a higher p. Between these two
     # ends every line that had money goes from its upper bound to its lower one.
-    high, low = 2 * shape.max(), 1 / (1 + (upper[shape > 0] / shape[shape > 0]).max())
+    high, low = 2 * float(shape.max()), float((shape[shape > 0] / (1 + upper[shape > 0])).min())
     _, below, above = _bisect(
-        lambda p: _floor(np.clip(shape / p, lower, upper)), low, high, total_cents, lower, upper
+        lambda p: _cents(np.clip(shape / p, lower, upper)), low, high, total_cents, lower, upper
     )
     return _meet(below, above, total_cents, -shape)
 
 
 REASON_CODES = (
     *("locked", "override_floor", "override_cap", "floor", "cap", "step_up", "step_down"),
-    *("raised", "lowered", "kept", "not_funded"),
+    *("raised", "lowered", "kept", "stopped", "not_funded"),
 )
 
 
@@ -233,14 +248,12 @@ def reason(
             size += ", widened to reach the total" if limits.widened_step is not None else ""
             code = "step_up" if binding == "cap" else "step_down"
             return Reason(code, f"{moved} by the largest step allowed ({size})")
-        if rule == "unit" and (binding == "cap" or new > 0):
-            return Reason(binding, f"{_to(moved)} its {binding} of {_money(new)}")
+        if rule == "cap" or (rule == "floor" and new > 0):
+            return Reason(rule, f"{_to(moved)} its {rule} of {_money(new)}")
 
         if new == 0:
-            code, text = (
-                "not_funded",
-                f"Not funded: the first {currency} here would return {_rate(first[at])}",
-            )
+            code, word = ("stopped", "Stopped") if old > 0 else ("not_funded", "Not funded")
+            text = f"{word}: the first {currency} here would return {_rate(first[at])}"
         elif abs(new - old) <= max(0.005 * old, 1):
             code, text = "kept", f"Kept: the next {currency} here returns {_rate(marginal[at])}"
         else:
@@ -277,8 +290,9 @@ def _rate(value: float) -> str:
     return f"{value:,.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
-def _floor(cents: ArrayLike) -> IntArray:
-    return np.floor(np.asarray(cents, dtype=np.float64)).astype(np.int64)
+def _cents(amount: FloatArray) -> IntArray:
+    """To the nearest cent: a line gets its next cent if that cent, at its middle, returns the price or more."""
+    return np.rint(amount).astype(np.int64)
 
 
 def _bisect(
@@ -294,10 +308,7 @@ def _bisect(
     if above.sum() == total:
         return low, above, above
     for _ in range(200):
-        if np.isinf(high):
-            price = low * 1e6 if low > 0 else 1.0
-        else:
-            price = np.sqrt(low * high) if low > 0 else high * 1e-3
+        price = float(np.sqrt(low * high)) if low > 0 else high * 1e-3
         if not low < price < high:
             break
         spend = at(price)
@@ -320,7 +331,7 @@ def _meet(below: IntArray, above: IntArray, total: int, first: FloatArray) -> In
     if missing == 0:
         return budget
     # A hair less than the share, so that the whole cents never add up to more than is missing.
-    budget += _floor(room * (missing / float(room.sum()) * (1 - 1e-12)))
+    budget += np.floor(room * (missing / int(room.sum()) * (1 - 1e-12))).astype(np.int64)
     missing, order = total - int(budget.sum()), np.argsort(first, kind="stable")
     while missing > 0:
         given = order[budget[order] < above[order]][:missing]
@@ -349,7 +360,7 @@ def _check_total(total: int, lower: IntArray, upper: IntArray, names: Sequence[s
     if (lower > upper).any() or (lower < 0).any():
         crossed = np.flatnonzero((lower > upper) | (lower < 0))
         raise Infeasible(f"bounds are negative or crossed on lines {crossed.tolist()}")
-    floors, caps = int(lower.sum()), int(upper.sum())
+    floors, caps = int(lower.sum()), int(np.minimum(upper, total).sum())
     if floors <= total <= caps:
         return
     if floors > total:

@@ -66,9 +66,9 @@ def bids(
         for v in (conversion_rate, value_per_conversion, clicks, cost_per_click)
     )
     floor, cap = (np.broadcast_to(np.asarray(v, dtype=np.int64), i.shape) for v in (bid_floor, bid_cap))
-    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price_floor)
-
     price = max(shadow_price, price_floor)
+    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price, price_floor)
+
     worth = np.minimum(rate * value / price * SCALE, MOST)
     wanted = np.clip(worth, floor, cap)
 
@@ -77,17 +77,17 @@ def bids(
         return n_clicks * np.minimum(bid / SCALE, cost)
 
     def fits(bid: IntArray) -> NDArray[np.bool_]:
-        return np.asarray(np.bincount(i, spend(bid), budget.size) * 100 <= budget)
+        return np.asarray(np.bincount(i, spend(bid), budget.size) * 100 <= budget + 1e-6)
 
     def paced(pace: FloatArray) -> IntArray:
         return np.asarray(np.maximum(np.floor(wanted * pace[i]).astype(np.int64), floor))
 
-    low, high = np.zeros(budget.size), np.ones(budget.size)
-    low[fits(paced(high))] = 1.0
+    high = np.ones(budget.size)
+    low = fits(paced(high)).astype(np.float64)
     for _ in range(60):
         middle = (low + high) / 2
         good = fits(paced(middle))
-        low, high = np.where(good, np.maximum(low, middle), low), np.where(good, high, middle)
+        low, high = np.where(good, middle, low), np.where(good, high, middle)
     bid = paced(low)
     bid = np.where(fits(bid)[i], bid, _affordable(i, rate * value, spend(floor), floor, budget))
     bid = np.where(budget[i] == 0, 0, bid)
@@ -109,13 +109,14 @@ def _check(
     floor: IntArray,
     cap: IntArray,
     price: float,
+    price_floor: float,
 ) -> None:
     if i.ndim != 1 or (i.size and not 0 <= i.min() <= i.max() < budget.size):
         raise ValueError(f"line must be one-dimensional, with indices in 0…{budget.size - 1}")
     if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers) or (numbers[0] > 1).any():
         raise ValueError("rates (0…1), values, clicks and costs must be finite and not negative")
-    if not price > 0 or (budget < 0).any():
-        raise ValueError("the price floor must be above 0 and no budget negative")
+    if not (0 < price_floor < np.inf and np.isfinite(price)) or (budget < 0).any():
+        raise ValueError("the price floor must be above 0, the price finite and no budget negative")
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
         crossed = np.flatnonzero(floor > cap).tolist()
         raise ValueError(f"bid floors must not be negative nor above their caps; rows {crossed}")
@@ -139,8 +140,9 @@ def _whole_cents(i: IntArray, cents: FloatArray) -> IntArray:
     """Whole cents a row that add up, in each line, to the line's sum rounded down (cumulative rounding)."""
     order = np.argsort(i, kind="stable")
     lines, first = i[order], np.searchsorted(i[order], i[order])
-    so_far = np.cumsum(cents[order])
-    so_far = np.floor(so_far - np.where(first > 0, so_far[first - 1], 0.0) + 1e-6).astype(np.int64)
+    summed = np.cumsum(cents[order])
+    summed -= np.where(first > 0, summed[first - 1], 0.0)
+    so_far = np.floor(summed + 1e-6).astype(np.int64)
     earlier = np.where(np.arange(lines.size) > first, np.roll(so_far, 1), 0)
     whole = np.empty_like(so_far)
     whole[order] = so_far - earlier

@@ -107,6 +107,7 @@ def fit(
     wy, ws = (np.bincount(i, w * v, n_lines) for v in (y, s))
     if not wy.sum() > 0:
         raise ValueError("no line has an outcome above zero: there is nothing to fit, keep the last split")
+    y = np.where(wy[i] < 0, 0.0, y)  # a line whose refunds exceed its orders counts as returning nothing
     x = s / np.exp(log_u)[i]
     days = np.bincount(i, minlength=n_lines)
     seen = days > 0
@@ -127,13 +128,12 @@ def fit(
             demand = np.maximum(top, 1.0) / bottom
             demand /= demand.mean()
             factor = demand[t]
-        expected = np.maximum(factor * base, 1e-9 * pooled * s)  # a line of refunds alone drives it towards 0
+        expected = np.maximum(factor * base, 0.01 * pooled * s)  # one line near 0 must not set the group's
         phi = _dispersion(i, w * (y - expected) ** 2 / expected, days)
         theta, cov = _newton(theta, (i, s * factor, x, y, w / phi[i]), mean, spread, steps=4)
         mean, spread = _group(theta[seen], cov[seen], spread)
         if np.abs(np.concatenate([mean, np.log(spread)]) - before).max() < TOLERANCE:
             break
-    theta[~seen] = mean
     theta, cov = _newton(theta, (i, s * factor, x, y, w / phi[i]), mean, spread, steps=50)
 
     low, high = np.full(n_lines, np.inf), np.zeros(n_lines)
@@ -197,6 +197,7 @@ def _newton(
     """
     i, s, x, y, w = rows
     n = len(theta)
+    move = np.full((1, 1), np.inf)
     for step in range(steps + 1):
         r = x / (x + np.exp(theta[i, 1]))
         mu = s * np.exp(theta[i, 0]) * (1 - r)
@@ -204,15 +205,13 @@ def _newton(
         h00 = np.bincount(i, information, n) + 1 / spread[0]
         h01 = np.bincount(i, information * r, n)
         h11 = np.bincount(i, information * r**2, n) + 1 / spread[1]
-        if step == steps:
+        if step == steps or np.abs(move).max() < 1e-9:
             break
         g0 = np.bincount(i, residual, n) - (theta[:, 0] - mean[0]) / spread[0]
         g1 = np.bincount(i, residual * r, n) - (theta[:, 1] - mean[1]) / spread[1]
         bend = h11 + np.maximum(np.bincount(i, residual * r * (1 - r), n), 0.0)
         move = np.stack([bend * g0 - h01 * g1, h00 * g1 - h01 * g0], axis=1) / (h00 * bend - h01**2)[:, None]
         theta = theta + move.clip(-1.0, 1.0)
-        if np.abs(move).max() < 1e-9:
-            steps = step + 1
     determinant = h00 * h11 - h01**2
     cov = np.stack([h11, -h01, -h01, h00], axis=1) / determinant[:, None]
     return theta, cov.reshape(n, 2, 2)

@@ -55,6 +55,7 @@ def run(
     since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First night.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last night.")] = None,
     history: Annotated[bool, typer.Option(help="First do the earlier nights that are missing.")] = True,
+    replace: Annotated[bool, typer.Option(help="Accept a delivery that differs from the one landed.")] = False,
 ) -> None:
     """Run jobs for one night, or for several in one process (equal to night by night). Publishes nothing."""
     from moe import runner
@@ -69,9 +70,8 @@ def run(
     nights = [first + timedelta(days=d) for d in range((last - first).days + 1)]
     found = find(jobs)
     if history:
-        runner.with_history(found, who, nights[0], _show_record)
-        nights = nights[1:]
-    runner.run(found, who, nights, _show_record)
+        runner.build_history(found, who, first, _show_record)
+    runner.run(found, who, nights, _show_record, replace)
 
 
 @app.command()

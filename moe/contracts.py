@@ -50,6 +50,7 @@ class Contract:
     failure_share: float = 0.0
     owner: str = ""
     not_above: tuple[tuple[str, str], ...] = ()  # pairs (a, b) where a > b is worth a warning
+    ignored: tuple[str, ...] = ()  # delivered columns that are known and not used
 
     @property
     def layer(self) -> str:
@@ -73,7 +74,7 @@ class Contract:
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
             connection.execute(f"create table t (unit varchar, night date, {types})")
-            schema: pa.Schema = connection.execute("from t").to_arrow_table().schema
+            schema: pa.Schema = connection.sql("from t").to_arrow_table().schema
         for index, column in enumerate(self.columns, start=len(ADDED)):
             schema = schema.set(index, schema.field(index).with_nullable(not column.required))
         return schema.set(0, schema.field(0).with_nullable(False)).set(1, schema.field(1).with_nullable(False))
@@ -90,7 +91,7 @@ def _column(prop: SchemaProperty) -> Column:
         name=prop.name or "",
         type=prop.physicalType or "VARCHAR",
         description=" ".join((prop.description or "").split()),
-        required=bool(prop.required or prop.primaryKey),
+        required=bool(prop.primaryKey) if prop.required is None else prop.required,
         key=bool(prop.primaryKey),
         personal=prop.classification == "personal",
         measure=custom.get("unit"),
@@ -119,6 +120,7 @@ def read(path: Path) -> Contract:
         failure_share=float(custom.get("failure_share", 0.0)),
         owner=str(_custom(document).get("owner", "")),
         not_above=tuple((a, b) for a, b in custom.get("not_above", [])),
+        ignored=tuple(custom.get("ignored", [])),
     )
 
 

@@ -66,16 +66,17 @@ def _cast(column: Any, field: pa.Field) -> pa.ChunkedArray:
 
 def _check(path: Path, contract: Contract) -> tuple[int, str]:
     """Row count and digest of a written file. Raises where a required column has nulls or a key repeats."""
+    if not pq.read_metadata(path).num_rows:
+        return 0, _digest(0, 0, 0)
     required = [c.name for c in contract.columns if c.required]
     nulls = ", ".join(f'count(*) - count("{name}")' for name in (*ADDED, *required))
     key = ", ".join(f'"{name}"' for name in contract.key) or "1"
     with tables.connect() as connection:
         result = connection.execute(
             f"select count(*), {f'count(distinct ({key}))' if contract.key else 'count(*)'}, "
-            f"sum(hash(t)::hugeint), bit_xor(hash(t)), {nulls} from read_parquet(?) as t",
+            f"sum(hash(hash(t))::hugeint), bit_xor(hash(hash(t))), {nulls} from read_parquet(?) as t",
             [str(path)],
-        ).fetchone()
-    assert result is not None
+        ).fetchall()[0]
     rows, distinct, total, xor, *null_counts = result
     for name, count in zip((*ADDED, *required), null_counts, strict=True):
         if count:
@@ -86,15 +87,18 @@ def _check(path: Path, contract: Contract) -> tuple[int, str]:
         path.unlink()
         raise MoeError(f"{contract.name}: {rows - distinct} rows repeat the key ({', '.join(contract.key)})",
                        "mend the job that writes it; nothing was replaced")
-    return rows, f"{rows}-{(total or 0) % 2**64:016x}-{xor or 0:016x}"
+    return rows, _digest(rows, total, xor)
 
 
 def digest(path: Path) -> str:
     """Digest of a Parquet file's rows as a multiset: count, sum and xor of their hashes."""
     with tables.connect() as connection:
         result = connection.execute(
-            "select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from read_parquet(?) as t", [str(path)]
-        ).fetchone()
-    assert result is not None
+            "select count(*), sum(hash(hash(t))::hugeint), bit_xor(hash(hash(t))) from read_parquet(?) as t", [str(path)]
+        ).fetchall()[0]
     rows, total, xor = result
-    return f"{rows}-{(total or 0) % 2**64:016x}-{xor or 0:016x}"
+    return _digest(rows, total or 0, xor or 0)
+
+
+def _digest(rows: int, total: int, xor: int) -> str:
+    return f"{rows}-{total % 2**64:016x}-{xor:016x}"

@@ -22,6 +22,8 @@ class Night:
 
     unit: Unit
     date: date
+    replace: bool = False
+    "A person accepts a delivery that differs from the one landed before."
 
     @cached_property
     def settings(self) -> Settings:

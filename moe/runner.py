@@ -53,23 +53,31 @@ class Output:
 Report = Callable[[Record], None]
 
 
-def run(jobs: Iterable[Job], unit: Unit, nights: Iterable[date], report: Report = lambda _: None) -> list[Record]:
+def run(
+    jobs: Iterable[Job],
+    unit: Unit,
+    nights: Iterable[date],
+    report: Report = lambda _: None,
+    replace: bool = False,
+) -> list[Record]:
     """Run jobs night by night in one process. Stops at the first error, which the ledger keeps.
 
     A job whose history is needed (`Job.history`) is not expanded here: see `with_history`.
     """
     jobs = list(jobs)
-    return [_run_one(job, Night(unit, night), report) for night in nights for job in jobs]
+    return [_run_one(job, Night(unit, night, replace), report) for night in nights for job in jobs]
 
 
 def with_history(jobs: Iterable[Job], unit: Unit, night: date, report: Report = lambda _: None) -> list[Record]:
     """Run jobs for one night, each history job first for the earlier nights that it has not done."""
-    done: list[Record] = []
     jobs = list(jobs)
-    history = [job for job in jobs if job.history]
-    for job in history:
-        done += run([job], unit, missing_nights(job, unit, night), report)
-    return done + run(jobs, unit, [night], report)
+    return build_history(jobs, unit, night, report) + run(jobs, unit, [night], report)
+
+
+def build_history(jobs: Iterable[Job], unit: Unit, night: date, report: Report = lambda _: None) -> list[Record]:
+    """Run the history jobs among `jobs` for the nights before `night` that they have not done."""
+    history = (job for job in jobs if job.history)
+    return [r for job in history for r in run([job], unit, missing_nights(job, unit, night), report)]
 
 
 def missing_nights(job: Job, unit: Unit, night: date) -> list[date]:

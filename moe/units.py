@@ -76,6 +76,8 @@ class Unit(_Part):
     budget: Budget
     bids: Bids
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    simulated: bool = False
+    "The shipped simulator writes this unit's deliveries."
     folder: Path
     "Folder of the unit's file: relative paths start here."
 

@@ -1,4 +1,4 @@
-"""A simulated advertiser with known truth, delivered night by night. Only tests and benchmarks read its truth."""
+"""A simulated advertiser, delivered night by night; its truth is for tests and benchmarks only."""
 
 from simulator.deliveries import deliver
 from simulator.truth import expected_value

@@ -1,4 +1,4 @@
-"""The advertiser's campaigns, ad groups and ads with their platform ids, and the cells that reports count by."""
+"""The advertiser's campaigns, ad groups and ads with their platform ids, and the cells of reports."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,10 +8,15 @@ import numpy as np
 from simulator.world import KINDS, REGIONS, Kind, Region, World, stream
 
 GOOGLE_ACCOUNT, META_ACCOUNT = 4417263950, 2071556381142290
-DEVICES = {"DESKTOP": (0.38, 1.25), "MOBILE": (0.55, 0.82), "TABLET": (0.07, 0.95)}  # share, conversion factor
+# share of impressions, conversion factor
+DEVICES = {"DESKTOP": (0.38, 1.25), "MOBILE": (0.55, 0.82), "TABLET": (0.07, 0.95)}
 AUDIENCES = {"Prospecting": (0.45, 0.75), "Retargeting": (0.25, 1.50), "Lookalike": (0.30, 0.95)}
 AD_GROUPS = {"Core": (0.65, 1.10), "Broad": (0.35, 0.80)}
 ADS_PER_GROUP = 2
+CREATED = -60  # day on which everything was set up
+# index among the platform's lines, day, new name
+RENAMED = {"google_ads": (1, 4, "Non-Brand Search"), "meta_ads": (0, 17, "First Purchase")}
+EDITED_EVERY = 11  # days between an operator's edits that change nothing that is exported
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Line:
     def loyal(self) -> float:
         """Share of its buyers drawn from those who buy often."""
         return self.kind.loyal
+
+
+Version = tuple[int, Line, str]  # day of the change, the line, its name since
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +74,8 @@ def _platform_lines(platform: str, count: int) -> list[Line]:
         raise ValueError(f"{platform}: at most {len(kinds) * len(REGIONS)} campaigns, not {count}")
     base = 21_180_040_000 if platform == "google_ads" else 6_302_210_040_000
     return [
-        Line(base + 37 * number, kinds[number % len(kinds)], REGIONS[number // len(kinds)]) for number in range(count)
+        Line(base + 37 * number, kinds[number % len(kinds)], REGIONS[number // len(kinds)])
+        for number in range(count)
     ]
 
 
@@ -99,3 +108,29 @@ def cells(world: World) -> Cells:
 def cells_of(world: World, platform: str) -> np.ndarray:
     """Indexes of a platform's cells."""
     return np.flatnonzero(cells(world).platform == platform)
+
+
+def ads_of(world: World, platform: str) -> np.ndarray:
+    """Index of one cell of each of a platform's ads."""
+    c = cells(world)
+    _, first = np.unique(c.ad_id, return_index=True)
+    return np.asarray(first[c.platform[first] == platform])
+
+
+def campaign_versions(world: World, platform: str, night: int) -> list[Version]:
+    """All versions of a platform's campaigns known by the end of a day, by campaign and then by day.
+
+    Google's exports list them so and Meta's in reverse: whoever takes the first or the last row of an id is
+    wrong on one of them. The one that counts was changed last.
+    """
+    lines = [line for line in line_list(world) if line.kind.platform == platform]
+    which, renamed_on, name = RENAMED[platform]
+    versions: list[Version] = []
+    for index, line in enumerate(lines):
+        new_name = f"{name} | {line.region.name}"
+        days = {CREATED, *range(index % EDITED_EVERY, night + 1, EDITED_EVERY)}
+        if index == which:
+            days.add(renamed_on)
+        for day in sorted(day for day in days if day <= night):
+            versions.append((day, line, new_name if index == which and day >= renamed_on else line.name))
+    return versions

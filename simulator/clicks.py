@@ -1,4 +1,4 @@
-"""What really happened on a business date: impressions, clicks, spend and, one by one, the conversions they led to.
+"""What really happened on a business date: impressions, clicks, spend and each conversion.
 
 Reports, orders and web events are all views of these, so that they agree as far as real sources do.
 """
@@ -54,40 +54,52 @@ def click_day(world: World, day: int) -> ClickDay:
     spend = np.round(today.spend[c.line] * _per_line(billed, c.line, lines), 2)
 
     first = rng.binomial(clicks, w.INVALID_CLICKS)
-    small = clicks < np.median(clicks)
-    vanishes = (rng.random(len(clicks)) < w.VANISHING_ROWS) & small
-    vanishes = vanishes * rng.integers(1, w.VANISHING_WITHIN, len(clicks), endpoint=True)
+    small = np.zeros(len(clicks), dtype=bool)
+    for mine in (cells_of(world, platform) for platform in w.ARRIVES_AT_ONCE):
+        small[mine] = clicks[mine] <= np.median(clicks[mine]) if len(mine) else False
+    invalid = (rng.random(len(clicks)) < w.VANISHING_ROWS) & small
+    vanishes = invalid * rng.integers(1, w.VANISHING_WITHIN, len(clicks), endpoint=True)
 
     cell = np.repeat(np.arange(len(clicks)), count)
     customer = draw_customers(world, rng, np.array([line.loyal for line in line_list(world)])[c.line[cell]])
     mean = market(world).curves.order_value[c.line[cell]]
     return ClickDay(
-        impressions, clicks, spend, conversion_rate,
-        np.stack([first, rng.binomial(first, w.INVALID_LEFT)]), vanishes,
-        cell, _lags(world, rng, cell), order_values(world, rng, mean, customer), customer,
-        rng.random(len(cell)), rng.random(len(cell)) < 0.15,
-    )  # fmt: skip
+        impressions=impressions,
+        clicks=clicks,
+        spend=spend,
+        conversion_rate=conversion_rate,
+        invalid=np.stack([first, rng.binomial(first, w.INVALID_LEFT)]),
+        vanishes=vanishes,
+        cell=cell,
+        lag=_lags(world, rng, cell),
+        value=order_values(world, rng, mean, customer),
+        customer=customer,
+        seen=rng.random(len(cell)),
+        second_device=rng.random(len(cell)) < 0.15,
+    )
 
 
 def draw_customers(world: World, rng: np.random.Generator, loyal: np.ndarray) -> np.ndarray:
     """Buyers' numbers; `loyal` is each draw's chance to come from those who buy often."""
     by_habit = np.searchsorted(_habits(world), rng.random(len(loyal)))
     anyone = rng.integers(0, w.CUSTOMERS, len(loyal))
-    return np.where(rng.random(len(loyal)) < loyal, by_habit, anyone)
+    return np.asarray(np.where(rng.random(len(loyal)) < loyal, by_habit, anyone))
 
 
-def order_values(world: World, rng: np.random.Generator, mean: np.ndarray, customer: np.ndarray) -> np.ndarray:
+def order_values(
+    world: World, rng: np.random.Generator, mean: np.ndarray, customer: np.ndarray
+) -> np.ndarray:
     """Order values in USD around their mean, higher for some customers than for others."""
     habit = w.CUSTOMER_SPREAD * stream(world, "purses").standard_normal(w.CUSTOMERS)[customer]
     noise = habit + w.ORDER_SPREAD * rng.standard_normal(len(mean))
     # the mean of a lognormal is above its median by half the variance
-    return np.round(mean * np.exp(noise - (w.CUSTOMER_SPREAD**2 + w.ORDER_SPREAD**2) / 2), 2)
+    return np.asarray(np.round(mean * np.exp(noise - (w.CUSTOMER_SPREAD**2 + w.ORDER_SPREAD**2) / 2), 2))
 
 
 def _per_line(amount: np.ndarray, line: np.ndarray, lines: int) -> np.ndarray:
     """Each cell's share of its line's amount; 0 where the line has none."""
     total = np.bincount(line, amount, lines)[line]
-    return np.divide(amount, total, out=np.zeros(len(line)), where=total > 0)
+    return np.asarray(np.divide(amount, total, out=np.zeros(len(line)), where=total > 0))
 
 
 def _lags(world: World, rng: np.random.Generator, cell: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class Curves:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Expected results; conversions and value are credited to the day of the click, however late they arrive."""
+    """Expected results; conversions and value are credited to the day of the click."""
 
     impressions: Array
     clicks: Array
@@ -78,6 +78,7 @@ def curves(world: World) -> Curves:
     impressions = usual / (of(lambda line: line.kind.cpc) * spread[0] * click_rate)
     auctions = impressions / won_share(load, price_spread)
     reach = 1 - np.exp(-fatigue)
+    shown_rate = of(lambda line: line.kind.cvr * line.region.cvr)
     return Curves(
         usual_spend=usual,
         auctions=auctions,
@@ -85,7 +86,7 @@ def curves(world: World) -> Curves:
         price_spread=price_spread,
         audience=impressions / fatigue,
         click_rate=click_rate * fatigue / reach,
-        conversion_rate=of(lambda line: line.kind.cvr * line.region.cvr) * spread[1] / (1 + w.AWARENESS_LIFT * reach),
+        conversion_rate=shown_rate * spread[1] / (1 + w.AWARENESS_LIFT * reach),
         order_value=of(lambda line: line.kind.order_value) * spread[2],
         weekend=of(lambda line: line.kind.weekend),
     )
@@ -94,10 +95,10 @@ def curves(world: World) -> Curves:
 def won_share(load: Array, price_spread: Array) -> Array:
     """Share of auctions won by spending `load` times the price of the whole market.
 
-    With log prices normal, the auctions below a bid are a share N(z) of their number and N(z - sigma) of their
-    cost; the own pressure raises every price.
+    With log prices normal, the auctions below a bid are a share N(z) of their number and N(z - sigma) of
+    their cost; the own pressure raises every price.
     """
-    return ndtr(ndtri(load / (1 + w.OWN_PRESSURE * load)) + price_spread)
+    return np.asarray(ndtr(ndtri(load / (1 + w.OWN_PRESSURE * load)) + price_spread))
 
 
 def respond(c: Curves, spend: Array, demand: Array, price: Array, carried: Array | None) -> Response:
@@ -123,6 +124,7 @@ class Market:
     """The lines' days, rolled forward one by one from the burn-in, so that no day depends on a later one."""
 
     def __init__(self, world: World) -> None:
+        """Start before the burn-in."""
         self.world = world
         self.curves = curves(world)
         self._lines = len(self.curves.usual_spend)
@@ -131,6 +133,8 @@ class Market:
 
     def day(self, day: int) -> MarketDay:
         """The market of a day, counted from the world's first; the burn-in is before 0."""
+        if day < -w.BURN_IN:
+            raise ValueError(f"day {day} is before the burn-in of {w.BURN_IN} days")
         while len(self._days) <= day + w.BURN_IN:
             self._days.append(self._next(len(self._days) - w.BURN_IN))
         return self._days[day + w.BURN_IN]
@@ -141,14 +145,14 @@ class Market:
         jump = (rng.random(self._lines) < w.SHOCK_SHARE) * rng.choice([-1.0, 1.0], self._lines) * w.SHOCK_SIZE
         noise = w.DEMAND_NOISE * rng.standard_normal(self._lines)
         self._wander = w.DEMAND_MEMORY * self._wander + noise + jump
-        season = w.WEEKDAYS[weekday] + (weekday >= 5) * c.weekend + w.WAVE_SIZE * np.sin(2 * np.pi * day / w.WAVE_DAYS)
-        demand = np.exp(season + self._wander)
+        wave = w.WAVE_SIZE * np.sin(2 * np.pi * day / w.WAVE_DAYS)
+        demand = np.exp(w.WEEKDAYS[weekday] + (weekday >= 5) * c.weekend + wave + self._wander)
         price = np.exp(w.PRICE_NOISE * rng.standard_normal(self._lines))
         before = self._days[-1] if self._days else None
         plan = w.PLAN_NOISE * stream(self.world, "plan", day // w.PLAN_DAYS).standard_normal(self._lines)
         noise = w.BUDGET_NOISE * rng.standard_normal(self._lines)
         chased = before.demand**w.CHASE if before else 1.0
-        # the mean of a lognormal is above its median: half the variance keeps the average budget as configured
+        # the mean of a lognormal is above its median by half the variance
         middle = (w.PLAN_NOISE**2 + w.BUDGET_NOISE**2) / 2
         spend = np.round(c.usual_spend * chased * np.exp(plan + noise - middle), 2)
         carried = np.zeros(self._lines)

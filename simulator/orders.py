@@ -16,8 +16,8 @@ from simulator.world import World, stream
 DAY = 86_400_000_000  # microseconds
 NEVER = np.iinfo(np.int64).max
 UPDATE_DAYS = 7  # orders change for so long
-FIRST_NAMES = ("ada", "ben", "chloe", "diego", "emma", "felix", "grace", "hugo", "iris", "jonas", "kira", "liam")
-LAST_NAMES = ("adler", "brooks", "chen", "diaz", "evans", "fischer", "garcia", "hall", "ito", "jones", "khan", "lopez")
+FIRST_NAMES = ("ada", "ben", "chloe", "diego", "emma", "felix", "grace", "hugo", "iris", "jonas")
+LAST_NAMES = ("adler", "brooks", "chen", "diaz", "evans", "fischer", "garcia", "hall", "ito", "jones")
 SOURCES = {"google_ads": "google", "meta_ads": "facebook"}
 
 
@@ -45,8 +45,8 @@ class Orders:
 def orders_of_day(world: World, day: int) -> Orders:
     """All orders that an account day saw, from clicks of the same day or up to the window's days before."""
     rng = stream(world, "orders", day)
-    sources = [(click_day(world, day - lag), lag) for lag in range(world.restatement_days)]
-    picked = [(clicks, clicks.lag == lag) for clicks, lag in sources]
+    recent = [(lag, click_day(world, day - lag)) for lag in range(world.restatement_days)]
+    picked = [(clicks, clicks.lag == lag) for lag, clicks in recent]
 
     today = market(world).day(day)
     usual = today.response.conversions * w.ORGANIC_ORDERS
@@ -73,21 +73,20 @@ def orders_of_day(world: World, day: int) -> Orders:
         customer=both("customer", own),
         value=both("value", order_values(world, rng, mean, own)),
         cell=cell,
-        lag=np.concatenate([*(np.full(rows.sum(), lag) for (_, lag), (_, rows) in zip(sources, picked, strict=True)),
-                            np.zeros(organic, dtype=np.int64)]),
+        lag=both("lag", np.zeros(organic, dtype=np.int64)),
         seen=both("seen", rng.random(organic)),
         second_device=both("second_device", np.zeros(organic, dtype=bool)),
-    )  # fmt: skip
+    )
 
 
 def email_of(customer: int) -> str:
     """A customer's address, in a domain that is reserved for examples."""
-    first, last = FIRST_NAMES[customer % 12], LAST_NAMES[customer // 12 % 12]
+    first, last = FIRST_NAMES[customer % 10], LAST_NAMES[customer // 10 % 10]
     return f"{first}.{last}{customer}@example.com"
 
 
 def write_orders(world: World, day: int, folder: Path) -> None:
-    """Write what the shop hands over in the night of a day: its orders (UTC), and changes of the week before."""
+    """Write what the shop hands over in the night of a day: its orders (UTC), the past week's changes."""
     start, end = w.utc_midnight(world, day), w.utc_midnight(world, day + 1)
     first = w.utc_midnight(world, max(day - UPDATE_DAYS, 0))
     # an account day lies in two UTC days
@@ -99,7 +98,8 @@ def write_orders(world: World, day: int, folder: Path) -> None:
     keep = np.flatnonzero(new | updated)
     updated_at = np.where(changed, found.changed_at, found.ordered_at)[keep]
     status = np.where(changed, found.changed_to, "placed")[keep]
-    keep, updated_at, status = (column[np.argsort(updated_at, kind="stable")] for column in (keep, updated_at, status))
+    by_time = np.argsort(updated_at, kind="stable")
+    keep, updated_at, status = keep[by_time], updated_at[by_time], status[by_time]
     rows, c = found.where(keep), cells(world)
     write_csv(
         folder / "orders.csv.gz",

@@ -19,7 +19,9 @@ class Expected(NamedTuple):
     value: np.ndarray  # USD
 
 
-def expected_value(world: World, campaign_id: int, spend: np.ndarray, day: date, steady: bool = False) -> Expected:
+def expected_value(
+    world: World, campaign_id: int, spend: np.ndarray, day: date, steady: bool = False
+) -> Expected:
     """Expected conversions and value of spending `spend` (USD, any shape) on one campaign on `day`.
 
     Awareness is what the world's own spending left until the day before; with `steady`, what holding `spend`
@@ -38,7 +40,7 @@ def expected_value(world: World, campaign_id: int, spend: np.ndarray, day: date,
 
 
 def truth_of_day(world: World, day: int) -> pa.Table:
-    """One row a campaign: what was spent and expected, and what was drawn when all conversions have arrived."""
+    """One row a campaign: what was spent, expected, and drawn once all conversions have arrived."""
     lines, today, drawn = line_list(world), market(world).day(day), click_day(world, day)
     line_of_cell = cells(world).line
 

@@ -97,7 +97,8 @@ def _apply(data: ReportData) -> Iterator[Action]:
     else:
         title = f"Lower {giver['line_name']} by {amount}"
     rest = len(moves) - (2 if up > 0 > down else 1)
-    detail = f"All changes together: {outcome(gain, data.objective, data.currency, signed=True)} expected a day."
+    together = outcome(gain, data.objective, data.currency, signed=True)
+    detail = f"All changes together: {together} expected a day."
     if rest:
         detail = f"The largest move; {count(rest, 'other line')} change too. {detail}"
     detail += f" {taker['reason'] if up > 0 else giver['reason']}"
@@ -117,9 +118,12 @@ def _off_plan(data: ReportData) -> Iterator[Action]:
             continue
         if abs(miss) < SMALL * float(data.release["total"]):
             continue
-        when = f"on {short_day(day)}"
-        words = f"{percent(abs(miss) / planned, 0)} {'more' if miss > 0 else 'less'} than planned {when}"
-        title = f"{row['line_name']} spent {words if planned else f'without a plan {when}'}"
+        much = (
+            f"{percent(abs(miss) / planned, 0)} {'more' if miss > 0 else 'less'} than"
+            if planned
+            else "but nothing was"
+        )
+        title = f"{row['line_name']} spent {much} planned on {short_day(day)}"
         check = (
             "check that the platform has the released budget"
             if miss > 0
@@ -135,7 +139,8 @@ def _quarantined(data: ReportData) -> Iterator[Action]:
         files[row["source"], row["file"]].append(row)
     for (source, file), rows in sorted(files.items()):
         spend = {row["row"]: float(row["spend"] or 0) for row in rows}
-        (rule, column, remedy), _ = Counter((r["rule"], r["column"], r["remedy"]) for r in rows).most_common(1)[0]
+        faults = Counter((r["rule"], r["column"], r["remedy"]) for r in rows)
+        rule, column, remedy = min(faults, key=lambda fault: (-faults[fault], fault))
         title = f"{count(len(spend), 'row')} of {source} {'was' if len(spend) == 1 else 'were'} quarantined"
         missing = sum(spend.values())
         detail = f"{file}: {rule} in {column}. {remedy}"
@@ -152,23 +157,23 @@ def _limits(data: ReportData) -> Iterator[Action]:
         name, budget, returns = row["line_name"], float(row["budget"]), row["marginal_value"]
         step = STEP * budget
         stake = _as_money(abs(returns - elsewhere) * step, data)
-        if row["binding"] == "none" or stake < SMALL * _as_money(data.release["expected_value"], data):
+        if row["binding"] == "none" or stake < SMALL * float(data.release["total"]):
             continue
-        next_one = _next(returns, data)
-        why = f"elsewhere it returns {_next(elsewhere, data, short=True)}"
-        limit = {"cap": "cap", "floor": "floor", "lock": "lock"}[row["binding"]]
-        detail = f"It is held at {money(budget, data.currency)}. {row['reason']}"
-        if returns > WORTH * elsewhere and limit != "floor" and budget <= supported.get(row["line_id"], budget):
-            verb, do = ("Raise", "the cap on") if limit == "cap" else ("Review", "the lock on")
-            yield Action(verb, f"{do} {name}: {next_one}; {why}", detail, stake, "curves")
-        elif returns * WORTH < elsewhere and limit != "cap":
-            verb, do = ("Lower", "the floor of") if limit == "floor" else ("Review", "the lock on")
-            yield Action(verb, f"{do} {name}: {next_one}; {why}", detail, stake, "curves")
-
-
-def _next(returns: float, data: ReportData, short: bool = False) -> str:
-    value = number(returns, 2 if data.objective == "conversion_value" else 3)
-    return value if short else f"the next {data.currency} returns {value}"
+        too_low = returns > WORTH * elsewhere and budget <= supported.get(row["line_id"], budget)
+        too_high = returns * WORTH < elsewhere
+        match row["binding"], too_low, too_high:
+            case "cap", True, _:
+                verb, title = "Raise", f"Raise the cap on {name}"
+            case "floor", _, True:
+                verb, title = "Lower", f"Lower the floor of {name}"
+            case ("lock", True, _) | ("lock", _, True):
+                verb, title = "Review", f"Review the lock on {name}"
+            case _:
+                continue
+        digits = 2 if data.objective == "conversion_value" else 3
+        title += f": the next {data.currency} returns {number(returns, digits)}"
+        detail = f"Elsewhere it returns {number(elsewhere, digits)}. {row['reason']}"
+        yield Action(verb, title, detail, stake, "curves")
 
 
 def _late(data: ReportData) -> Iterator[Action]:

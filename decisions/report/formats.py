@@ -44,20 +44,28 @@ def percent(share: Number | None, digits: int = 1, signed: bool = False) -> str:
     return _with_unit(number(None if share is None else share * 100, digits, signed), "%")
 
 
-def estimate(value: Number | None, signed: bool = False) -> str:
-    """A modelled number without false precision: no decimals from 100 up, else at most two."""
-    size = 0 if value is None else abs(value)
+def estimate(value: Number | None, signed: bool = False, beside: Number = 0) -> str:
+    """A modelled number without false precision: no decimals from 100 up, else at most two.
+
+    `beside` is the largest number that stands next to it, so that both show the same decimals.
+    """
+    size = max(abs(float(value or 0)), abs(float(beside)))
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2, signed)
 
 
-def outcome(value: Number | None, objective: str, currency: str, signed: bool = False) -> str:
+def outcome(
+    value: Number | None, objective: str, currency: str, signed: bool = False, beside: Number = 0
+) -> str:
     """An estimate with its unit: 3,400 USD or 12.3 conversions."""
-    return _with_unit(estimate(value, signed), currency if objective == "conversion_value" else "conversions")
+    return _with_unit(
+        estimate(value, signed, beside), currency if objective == "conversion_value" else "conversions"
+    )
 
 
 def compact(value: float) -> str:
     """A number for an axis: 250, 1.2k, 3M."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+    sizes: tuple[tuple[float, str], ...] = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+    for size, letter in sizes:
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"

@@ -1,0 +1,22 @@
+with known as (
+    {{ as_of('ad_performance__ad_day', 'report') }}
+)
+
+select
+    unit,
+    night as delivered_night,
+    line_id,
+    line_name,
+    platform,
+    business_date,
+    impressions,
+    clicks,
+    spend,
+    currency,
+    conversions,
+    conversion_value
+from known
+where
+    unit = {{ unit() }}
+    and business_date >= {{ first_day() }}
+    and business_date <= {{ night() }}

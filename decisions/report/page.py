@@ -1,0 +1,148 @@
+"""The page: what the template needs, gathered, and the one HTML text with everything inside it."""
+
+import base64
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+from markupsafe import Markup
+
+from decisions.report import budgets, formats, problems, sections
+from decisions.report.actions import SHOWN, actions
+from decisions.report.curves import AT_FIRST, curve_views
+from decisions.report.data import ReportData
+from decisions.report.gain import expected_gain
+from decisions.report.series import series
+
+HERE = Path(__file__).parent
+STYLES = ("uPlot.min.css", "report.css")
+SCRIPTS = ("uPlot.iife.min.js", "tables.js", "charts.js")
+SAFE_SCHEMES = ("", "http", "https", "file")
+
+
+def html(data: ReportData, csv_files: list[str]) -> str:
+    """The whole page as text. `csv_files` are the names of the files that will stand beside it."""
+    scripts = [_asset(name) for name in SCRIPTS]
+    todo = actions(data)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            data=data,
+            header=header(data),
+            actions=todo[:SHOWN],
+            more_actions=todo[SHOWN:],
+            budgets=budgets.budgets(data),
+            plan=sections.plan(data),
+            plan_words=plan_words(data),
+            curves=curve_views(data),
+            curves_at_first=AT_FIRST,
+            curve_lines=data.curves.num_rows,
+            series_json=embedded(days := series(data)),
+            series=days,
+            bids=sections.bids(data),
+            quarantine=problems.quarantine(data),
+            quarantined=len(
+                {(r["file"], r["row"]) for r in data.quarantine.select(["file", "row"]).to_pylist()}
+            ),
+            warnings=problems.warnings(data),
+            steps=problems.steps(data),
+            steps_words=problems.steps_words(data),
+            links=[(label, href, _opens(href)) for label, href in data.links.items()],
+            csv_files=csv_files,
+            styles=Markup("\n".join(_asset(name) for name in STYLES)),  # our own files
+            scripts=[Markup(text) for text in scripts],
+            policy=_policy(scripts),
+        )
+    )
+
+
+def header(data: ReportData) -> dict[str, Any]:
+    """The words and numbers at the top of the page."""
+    release, gain = data.release, expected_gain(data)
+    widest = max(abs(gain.low), abs(gain.high))
+    rows = data.budgets.select(["budget", "previous_budget"]).to_pylist()
+    changes = [r["budget"] - r["previous_budget"] for r in rows]
+    total = sum((r["budget"] for r in rows), budgets.ZERO)
+    live = None
+    if data.live is not None:
+        live = {**data.live, "day": formats.long_day(data.live["night"])}
+    return {
+        "day": formats.long_day(release["business_date"]),
+        "night": formats.long_day(data.night),
+        "live": live,
+        "total": formats.money(release["total"], data.currency),
+        "total_number": formats.number(release["total"], 2),
+        "total_value": str(release["total"]),
+        "short_of": release["total"] != release["total_configured"],
+        "configured": formats.money(release["total_configured"], data.currency),
+        "mismatch": formats.money(total, data.currency) if total != release["total"] else "",
+        "up": formats.number(sum((c for c in changes if c > 0), budgets.ZERO), 2, signed=True),
+        "down": formats.money(sum((c for c in changes if c < 0), budgets.ZERO), data.currency, signed=True),
+        "expected": formats.estimate(release["expected_value"]),
+        "status_quo": formats.outcome(release["status_quo_value"], data.objective, data.currency),
+        "gain": formats.estimate(gain.value, signed=True, beside=widest),
+        "unit": data.currency if data.objective == "conversion_value" else "conversions",
+        "gain_share": formats.percent(gain.share, 1, signed=True),
+        "low": formats.estimate(gain.low, signed=True, beside=widest),
+        "high": formats.outcome(gain.high, data.objective, data.currency, signed=True, beside=widest),
+        "sure": gain.words,
+        "known": gain.standard_error > 0,
+        "gap": formats.percent(release["optimality_gap"], 2),
+        "notes": [note for note in (release["notes"] or "").splitlines() if note.strip()],
+    }
+
+
+def plan_words(data: ReportData) -> str:
+    """One sentence: what was spent of what was planned on the newest day of the comparison."""
+    view = sections.plan(data)
+    if view is None:
+        return ""
+    _, planned, spent, miss, off, *_ = view.foot[0].cells
+    unit = data.currency
+    return f"Spent {spent.text} of {planned.text} {unit} planned: {miss.text} {unit} ({off.text})."
+
+
+def embedded(value: Any) -> Markup:
+    """JSON that may stand inside a <script> element, whatever names it holds."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for mark, safe in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028")):
+        text = text.replace(mark, safe)
+    return Markup(text)  # no character is left that could end the element
+
+
+def _opens(href: str) -> bool:
+    """Whether a link may be followed: not `javascript:` and its kind."""
+    return urlsplit(href.strip()).scheme.lower() in SAFE_SCHEMES
+
+
+def _policy(scripts: list[str]) -> str:
+    """Nothing is loaded from anywhere, and no script runs but the page's own."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    allowed = " ".join(f"'sha256-{h}'" for h in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@lru_cache
+def _asset(name: str) -> str:
+    return (HERE / "assets" / name).read_text(encoding="utf-8").strip()
+
+
+@lru_cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["f"] = formats
+    return environment

@@ -1,0 +1,1 @@
+"""Feast: the features by name, and their point-in-time join."""

@@ -1,0 +1,110 @@
+"""Entities, feature views and the feature service of one business unit.
+
+Built by a function, so that two units live side by side. Fields come from the contracts: a view names its
+table, and every column of it that is no key, no date of a key and no timestamp is a feature.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from feast import Entity, FeatureService, FeatureView, Field, FileSource
+from feast.data_format import ParquetFormat
+from feast.types import Float64, Int64, PrimitiveFeastType, String
+from feast.value_type import ValueType
+
+from moe import tables
+from moe.contracts import Column, contract
+from moe.errors import MoeError
+from moe.settings import Settings
+
+EVENT, KNOWN = "event_at", "known_at"
+"Feast's event timestamp (the cut-off of a night, never a wall clock) and its created timestamp."
+
+ENTITIES = {"line": "line_id", "segment": "segment", "customer": "customer_id"}
+"Entities and their join keys."
+
+
+@dataclass(frozen=True)
+class View:
+    """A feature view over one table. `ttl` also bounds the join, which is an inequality join."""
+
+    name: str
+    table: str
+    entities: tuple[str, ...]
+    ttl: timedelta
+    description: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(ENTITIES[name] for name in self.entities)
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        return tuple(c for c in contract(self.table).columns if not c.key and c.name not in (EVENT, KNOWN))
+
+
+VIEWS = (
+    # One night may fail and the next still has features; older ones would be passed off as fresh.
+    View("ads", "features.ads__line_segment", ("line", "segment"), timedelta(days=2),
+         "What the ad platforms reported for a line and segment over the last 28 days."),
+    # As far back as the table itself reaches: an older visit says nothing about tomorrow.
+    View("traffic", "features.traffic__line_day", ("line",), timedelta(days=3),
+         "Visits that a line brought to the web site on its newest day."),
+    View("customers", "features.customer__customer", ("customer",), timedelta(days=2),
+         "Recency, frequency and monetary value of a customer."),
+)
+
+SERVICES = {"line_performance_v1": ("ads", "traffic")}
+"Feature services by name: the views that a model version reads."
+
+FeastObject = Entity | FileSource | FeatureView | FeatureService
+
+
+def view(name: str) -> View:
+    return next(v for v in VIEWS if v.name == name)
+
+
+def definitions(settings: Settings, unit: str) -> list[FeastObject]:
+    """Every Feast object of a unit, in the order in which `apply` wants them."""
+    entities = {name: Entity(name=name, join_keys=[key], value_type=ValueType.STRING)
+                for name, key in ENTITIES.items()}
+    sources = {v.name: _source(v, settings, unit) for v in VIEWS}
+    views = {v.name: _view(v, entities, sources[v.name]) for v in VIEWS}
+    services = [FeatureService(name=name, features=[views[v] for v in used]) for name, used in SERVICES.items()]
+    return [*entities.values(), *sources.values(), *views.values(), *services]
+
+
+def _view(v: View, entities: dict[str, Entity], source: FileSource) -> FeatureView:
+    keys = [Field(name=key, dtype=String) for key in v.keys]  # stated, so that Feast infers nothing from files
+    features = [Field(name=c.name, dtype=_type(v, c), description=c.description) for c in v.features]
+    return FeatureView(name=v.name, entities=[entities[name] for name in v.entities], ttl=v.ttl,
+                       schema=keys + features, source=source, description=v.description)
+
+
+def _type(v: View, column: Column) -> PrimitiveFeastType:
+    base = column.type.partition("(")[0]
+    types = {"VARCHAR": String, "DOUBLE": Float64, "DECIMAL": Float64, "BIGINT": Int64, "INTEGER": Int64}
+    if base not in types:
+        raise MoeError(f"{v.table}.{column.name} is {column.type}, which is no feature type",
+                       f"use one of {', '.join(types)} in its contract, or make it a key")
+    return types[base]
+
+
+def _source(v: View, settings: Settings, unit: str) -> FileSource:
+    """The folder of a unit's partitions; an empty file of the same schema where the unit has none."""
+    folder = tables.partition(v.table, unit, date.min).parent
+    path = folder if tables.nights(v.table, unit) else _empty(v, settings.feast_home / unit / "empty")
+    return FileSource(name=f"{v.name}_partitions", path=str(path), file_format=ParquetFormat(),
+                      timestamp_field=EVENT, created_timestamp_column=KNOWN)
+
+
+def _empty(v: View, folder: Path) -> Path:
+    path = folder / f"{v.name}.parquet"
+    schema = contract(v.table).schema
+    if not path.exists() or not pq.read_schema(path).equals(schema):
+        temporary = tables.beside(path)
+        pq.write_table(schema.empty_table(), temporary)
+        temporary.replace(path)
+    return path

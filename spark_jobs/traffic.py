@@ -1,0 +1,60 @@
+"""Visits of the web site by budget line, through the UTM tags of the ads."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from moe.jobs import Night
+
+
+def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, DataFrame]:
+    """Sessions by budget line and UTC date of their start, over the dates of the session snapshot.
+
+    `utm_campaign` carries the campaign's id. Where the campaign's spend goes to several lines, `utm_content`
+    (the ad's id) decides if that ad belongs to one line alone; otherwise the session stays unattributed, as do
+    sessions without a tag, of an unknown campaign or of a campaign without a budget line: no row holds them.
+    """
+    visits = sessions.where(F.col("utm_campaign").isNotNull()).groupBy(
+        "business_date", "utm_campaign", "utm_content"
+    ).agg(
+        F.count("*").alias("sessions"),
+        F.count_if("is_bounce").alias("bounces"),
+        F.sum("pages").alias("pages"),
+        F.sum("forms").alias("forms"),
+    )
+    joined = visits.join(F.broadcast(_lines(ads)), F.col("utm_campaign") == F.col("campaign_id"))
+    by_line = (
+        joined.withColumn("line_id", F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")]))
+        .where(F.col("line_id") != "unplaced")
+        .groupBy("line_id", "business_date")
+        .agg(*(F.sum(name).alias(name) for name in ("sessions", "bounces", "pages", "forms")))
+    )
+    return {
+        "features.traffic__line_day": by_line.select(
+            "line_id",
+            "business_date",
+            "sessions",
+            _per_session("bounces").alias("bounce_rate"),
+            _per_session("pages").alias("pages_per_session"),
+            _per_session("forms").alias("forms_per_session"),
+            F.date_add("business_date", 1).cast("timestamp").alias("event_at"),
+            F.lit(night.cutoff).alias("known_at"),
+        )
+    }
+
+
+def _lines(ads: DataFrame) -> DataFrame:
+    """By campaign: its only line, or null, and the line of each ad that belongs to one line alone."""
+    by_ad = ads.groupBy("campaign_id", "ad_id").agg(F.min("line_id").alias("low"), F.max("line_id").alias("high"))
+    decided = (F.col("ad_id") != "") & (F.col("low") == F.col("high"))
+    by_campaign = by_ad.groupBy("campaign_id").agg(
+        F.min("low").alias("low"),
+        F.max("high").alias("high"),
+        F.map_from_entries(F.collect_list(F.when(decided, F.struct("ad_id", "low")))).alias("line_by_ad"),
+    )
+    return by_campaign.select(
+        "campaign_id", F.when(F.col("low") == F.col("high"), F.col("low")).alias("only_line"), "line_by_ad"
+    )
+
+
+def _per_session(count: str) -> Column:
+    return F.col(count).cast("double") / F.col("sessions")

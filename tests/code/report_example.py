@@ -1,0 +1,200 @@
+"""Believable inputs for the report's tests: an advertiser of any size, with the same bytes every time."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from decisions.report import ReportData
+
+NIGHT = date(2026, 6, 11)
+DAY = NIGHT + timedelta(days=1)
+PLATFORMS = ("Google Ads", "Meta", "Amazon Ads", "TikTok")
+CAMPAIGNS = ("Brand search", "Generic search", "Prospecting", "Retargeting", "Shopping", "Video reach")
+REGIONS = ("Germany", "France", "Nordics", "Iberia", "Benelux", "Italy", "Poland")
+SEGMENTS = ("new visitors", "returning", "basket left")
+UNKNOWN_DAYS = 3
+LOCKED = 5  # this line's budget is a person's
+CENT = Decimal("0.01")
+MICRO = pa.decimal128(38, 6)
+CENTS = pa.decimal128(18, 2)
+
+
+def cents(value: float) -> Decimal:
+    return Decimal(str(round(value, 2))).quantize(CENT)
+
+
+def allocate(ceiling: np.ndarray, half: np.ndarray, before: list[Decimal]) -> tuple[list[Decimal], float]:
+    """The best split of the same total within a quarter up or down, to the cent, and its shadow price."""
+    old = np.array([float(b) for b in before])
+    move = np.where(np.arange(len(old)) == LOCKED, 0, 0.25)
+    low, high = 1e-9, float(ceiling.max() / half.min())
+    for _ in range(100):
+        price = (low + high) / 2
+        split = np.clip(np.sqrt(ceiling * half / price) - half, old * (1 - move), old * (1 + move))
+        low, high = (price, high) if split.sum() > old.sum() else (low, price)
+    after = [b if m == 0 else cents(s) for b, m, s in zip(before, move, split, strict=True)]
+    after[0] += sum(before, Decimal(0)) - sum(after, Decimal(0))
+    return after, price
+
+
+def table(rows: list[dict[str, Any]], **types: pa.DataType) -> pa.Table:
+    """Rows as a table with exact types where they matter; column names come from `types` when empty."""
+    if not rows:
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return pa.table({name: pa.array([row[name] for row in rows], types.get(name)) for name in rows[0]})
+
+
+def example(lines: int = 18, days: int = 90, objective: str = "conversion_value") -> ReportData:
+    """A live night with every table filled."""
+    rng = np.random.default_rng(20260611)
+    unit = 1.0 if objective == "conversion_value" else 1 / 40  # an average conversion is worth 40
+    typical = np.sort(rng.lognormal(5.6, 0.7, lines))[::-1]
+    half = typical * rng.uniform(0.8, 2.5, lines)
+    ceiling = 1.9 * rng.lognormal(0, 0.13, lines) * (typical + half) ** 2 / half * unit
+    before = [cents(v) for v in typical]
+    after, shadow = allocate(ceiling, half, before)
+    names = [f"{CAMPAIGNS[i % 6]} · {REGIONS[i % 7]}{f' {i // 42 + 1}' if i >= 42 else ''}" for i in range(lines)]
+    total = sum(after, Decimal(0))
+    budgets, curves, history, plans, bids = [], [], [], [], []
+    for i in range(lines):
+        who = {"line_id": f"line-{i:04d}", "line_name": names[i]}
+        a, k, new, old = ceiling[i], half[i], float(after[i]), float(before[i])
+        value, slope = a * new / (new + k), a * k / (new + k) ** 2
+        binding = "cap" if slope > 1.02 * shadow else "floor" if slope < 0.98 * shadow else "none"
+        binding = "lock" if i == LOCKED else binding
+        change = after[i] - before[i]
+        reason = {
+            "cap": "More would pay, but the largest daily change is reached.",
+            "floor": "Less would pay, but the least budget agreed for the line is reached.",
+            "lock": "Locked by Ana Ruiz until 20 June: trade fair.",
+            "none": f"At yesterday’s budget its next dollar returned {'more' if change > 0 else 'less'} than elsewhere.",
+        }[binding]
+        budgets.append({
+            **who, "platform": PLATFORMS[i % 4], "business_date": DAY, "budget": after[i], "currency": "USD",
+            "previous_budget": before[i], "status_quo_budget": before[i], "floor": cents(old * 0.75),
+            "cap": cents(old * 1.25), "expected_value": value, "expected_value_se": value * 0.12,
+            "status_quo_value": a * old / (old + k), "marginal_value": slope, "binding": binding,
+            "reason_code": binding, "reason": reason, "override_id": "o-17" if binding == "lock" else None,
+        })  # fmt: skip
+        curves.append({
+            **who, "objective": objective, "ceiling": a, "half_saturation": k, "typical_spend": typical[i],
+            "spend_low": typical[i] * 0.5, "spend_high": typical[i] * 1.5, "days_observed": days - UNKNOWN_DAYS,
+            "log_ceiling_variance": 0.04, "log_half_saturation_variance": 0.06, "log_covariance": 0.04,
+        })  # fmt: skip
+        spend = typical[i] * np.clip(1 + 0.2 * np.sin(np.arange(days) / 7 * 2 * np.pi) + rng.normal(0, 0.13, days), 0.3, None)
+        outcome = a * spend / (spend + k) * rng.lognormal(0, 0.18, days) / unit
+        for j in range(days):
+            known = j < days - UNKNOWN_DAYS
+            paid, clicks = cents(spend[j]), int(spend[j] / 0.6)
+            count, worth = cents(outcome[j] / 40), cents(outcome[j])
+            history.append({
+                "unit": "advertiser", "night": NIGHT, **who, "platform": PLATFORMS[i % 4],
+                "business_date": NIGHT - timedelta(days=days - 1 - j), "impressions": clicks * 40, "clicks": clicks,
+                "spend": paid, "currency": "USD", "conversions": count if known else None,
+                "conversion_value": worth if known else None, "outcome_known": known,
+                "click_through_rate": 0.025, "conversion_rate": float(count) / clicks if known and clicks else None,
+                "cost_per_click": 0.6, "cost_per_acquisition": float(paid / count) if known and count else None,
+                "return_on_ad_spend": float(worth / paid) if known else None,
+            })  # fmt: skip
+        for day in (NIGHT - timedelta(days=1), NIGHT):
+            short = 0.58 if (i, day) == (2, NIGHT) else float(rng.normal(0.99, 0.04))
+            paid = cents(old * short)
+            plans.append({
+                **who, "business_date": day, "planned_budget": before[i], "spend": paid, "difference": paid - before[i],
+                "currency": "USD", "conversions": None, "conversion_value": None,
+            })  # fmt: skip
+        for s, segment in enumerate(SEGMENTS):
+            bid = 0.4 + 0.35 * s + i % 5 * 0.07
+            bids.append({
+                **who, "segment": segment, "business_date": DAY, "bid": Decimal(f"{min(bid, 1.25):.4f}"),
+                "bid_cap": Decimal("1.2500"), "currency": "USD", "click_rate": 0.018 + 0.004 * s,
+                "conversion_rate": 0.012 + 0.009 * s, "value_per_conversion": 41.5 + 3 * s,
+                "expected_clicks": new / 3 / bid, "expected_spend": cents(new / 3),
+                "binding": "cap" if bid >= 1.25 else "budget" if s == 0 else "none",
+                "reason": ("Worth 1.31 a click; the cap of the unit holds it." if bid >= 1.25
+                           else f"A click is worth {bid * 1.3:.2f} and the line keeps a margin."),
+            })  # fmt: skip
+    expected, quo = (sum(r[c] for r in budgets) for c in ("expected_value", "status_quo_value"))
+    release = {
+        "unit": "advertiser", "night": NIGHT, "business_date": DAY, "lines": lines,
+        "lines_changed": sum(r["budget"] != r["previous_budget"] for r in budgets), "bids": len(bids),
+        "total": total, "total_configured": total, "currency": "USD", "objective": objective,
+        "expected_value": expected, "status_quo_value": quo, "upper_bound": expected * 1.0002,
+        "optimality_gap": 0.0002, "shadow_price": shadow, "held": False, "hold_reason": "",
+        "notes": "Meta restated 4 and 5 June: 212 conversions were added.", "model_version": "5f2c9a17",
+    }  # fmt: skip
+    orders = [{"business_date": NIGHT - timedelta(days=j), "orders": 420 + 60 * (j % 7 == 4) - j, "cancelled": 9,
+               "returned": 21, "order_value": cents(21_000 - 40.5 * j), "currency": "USD"} for j in range(days)]  # fmt: skip
+    return ReportData(
+        unit="advertiser", unit_name="Nordlicht Outdoor", night=NIGHT, currency="USD", objective=objective,
+        release=release, live={"night": NIGHT, "who": "scheduler", "when": "2026-06-12 04:12 UTC", "reason": ""},
+        budgets=table(budgets, **{c: CENTS for c in ("budget", "previous_budget", "status_quo_budget", "floor", "cap")},
+                      override_id=pa.string()),
+        bids=table(bids, bid=pa.decimal128(18, 4), bid_cap=pa.decimal128(18, 4), expected_spend=CENTS),
+        curves=table(curves),
+        history=table(history, spend=MICRO, conversions=MICRO, conversion_value=MICRO),
+        plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
+                             conversion_value=MICRO),
+        orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
+        links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
+    )  # fmt: skip
+
+
+def quarantine(rows: int = 41) -> pa.Table:
+    """Rows of one file with a broken number, and one without an identifier."""
+    empty = {"impressions": None, "clicks": None, "spend": Decimal("31.5"), "conversions": None, "conversion_value": None}
+    found = [{"source": "amazon_ads", "file": "sp_2026-06-11.csv", "row": 12 + i, "column": "clicks", "rule": "not a number",
+              "value": f"{i}O", "remedy": "Export the file again with numbers as plain digits.", **empty}
+             for i in range(rows)]  # fmt: skip
+    found.append({"source": "shop", "file": "orders_2026-06-11.parquet", "row": 900, "column": "order_id", "rule": "required",
+                  "value": None, "remedy": "Ask the shop team for the missing order number.", **empty, "spend": None})  # fmt: skip
+    types = dict.fromkeys(("source", "file", "column", "rule", "value", "remedy"), pa.string())
+    amounts = dict.fromkeys(("spend", "conversions", "conversion_value"), pa.decimal128(18, 6))
+    return table(found, **types, row=pa.int64(), impressions=pa.int64(), clicks=pa.int64(), **amounts)
+
+
+def warnings() -> pa.Table:
+    """A late file and a column nobody asked for."""
+    return table([
+        {"source": "tiktok", "file": "report_2026-06-11.json", "finding": "late", "column": "", "rows": 0,
+         "message": "The delivery of 11 June came after the night; 10 June was used."},
+        {"source": "google_ads", "file": "campaign_2026-06-11.csv", "finding": "extra_column", "column": "ad_strength",
+         "rows": 1260, "message": "The column is not in the contract and was ignored."},
+    ])  # fmt: skip
+
+
+def steps() -> list[dict[str, Any]]:
+    """The ledger of a night with one step skipped."""
+    names = ("land", "gate", "sessions", "attribution", "marts", "score", "curves", "allocate", "bids", "release")
+    night: list[dict[str, Any]] = [
+        {"job": name, "status": "done", "seconds": 0.7 + 1.9 * i, "reason": ""} for i, name in enumerate(names)
+    ]
+    night[3] |= {"status": "skipped", "seconds": 0.0, "reason": "The unit has no web events."}
+    return night
+
+
+def first_night(lines: int = 3) -> ReportData:
+    """A store's first night: nothing live, nothing planned, nothing known, nothing wrong."""
+    data = example(lines, days=2)
+    return replace(
+        data,
+        live=None,
+        plan_vs_actual=None,
+        orders=None,
+        curves=data.curves.slice(0, 0),
+        bids=data.bids.slice(0, 0),
+        quarantine=data.quarantine.slice(0, 0),
+        warnings=data.warnings.slice(0, 0),
+        release={**data.release, "notes": ""},
+    )
+
+
+def held(reason: str = "Spend of Google Ads for 11 June is missing.", lines: int = 18) -> ReportData:
+    """A held night: the one before stays live."""
+    data = example(lines)
+    live = {"night": NIGHT - timedelta(days=1), "who": "scheduler", "when": "2026-06-11 04:09 UTC", "reason": ""}
+    return replace(data, live=live, release={**data.release, "held": True, "hold_reason": reason})

@@ -1,0 +1,1 @@
+"""Training: sets, models, evaluation, calibration, registration, export and the nightly score."""

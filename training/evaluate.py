@@ -1,0 +1,126 @@
+"""Choosing between candidates, calibration, and what is said about the winner."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from training.dataset import MIN_DATES, MIN_ROWS, FloatArray, Sample, Target
+from training.models import Baseline, Rate, candidates, dispersion
+
+CALIBRATION_PRIOR = 100.0
+"Expected events that say 'no correction is needed': a prior standard deviation of a tenth."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A target's winner with what was measured. `metrics` by name; `deciles` of the latest dates."""
+
+    rate: Rate
+    metrics: dict[str, float]
+    deciles: pd.DataFrame
+    said: str
+
+    @property
+    def winner(self) -> str:
+        return self.rate.correction.name
+
+
+def deviance(sample: Sample, rate: FloatArray) -> FloatArray:
+    """Poisson deviance of each row, shape (n,): 2 (y log(y/μ) − y + μ) with μ = exposure · rate."""
+    events, expected = sample.events, np.maximum(sample.exposure * rate, 1e-12)
+    log_ratio = np.log(np.where(events > 0, events, 1.0) / expected)
+    return 2.0 * (np.where(events > 0, events * log_ratio, 0.0) - events + expected)
+
+
+def better(sample: Sample, challenger: Rate, holder: Rate) -> bool:
+    """Whether a more complex model earns its place: its gain is above one standard error over the dates.
+
+    The rule of Breiman et al. 1984 ('Classification and Regression Trees', 3.4.3), paired by date.
+    """
+    gain = deviance(sample, holder.predict(sample.columns)) - deviance(sample, challenger.predict(sample.columns))
+    days, at = np.unique(sample.dates, return_inverse=True)
+    by_day = np.bincount(at, weights=gain)
+    error = by_day.std(ddof=1) * np.sqrt(len(days)) if len(days) > 1 else 0.0
+    return bool(by_day.sum() > error)
+
+
+def calibrated(rate: Rate, sample: Sample) -> Rate:
+    """Multiplied by observed over predicted of held-out dates, shrunk to 1 where few events speak."""
+    expected = sample.exposure * rate.predict(sample.columns)
+    spread = dispersion(sample.events, expected) if sample.events.sum() > 0 and expected.sum() > 0 else 1.0
+    factor = (sample.events.sum() / spread + CALIBRATION_PRIOR) / (expected.sum() / spread + CALIBRATION_PRIOR)
+    return replace(rate, calibration=float(factor))
+
+
+def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
+    """Predicted over observed by tenth of the exposure, ordered by predicted rate."""
+    order = np.argsort(rate, kind="stable")
+    through = np.cumsum(sample.exposure[order])
+    tenth = np.empty(len(order), dtype=np.int64)
+    tenth[order] = np.minimum((through - sample.exposure[order] / 2) / through[-1] * 10, 9).astype(int) + 1
+    rows = pd.DataFrame({"decile": tenth, "exposure": sample.exposure, "predicted": sample.exposure * rate,
+                         "observed": sample.events})
+    table = rows.groupby("decile", as_index=False).sum()
+    return table.assign(ratio=(table["predicted"] / table["observed"]).where(table["observed"] > 0))
+
+
+def choose(target: Target, sample: Sample) -> Outcome:
+    """Fit on the oldest dates, choose and calibrate on later ones, measure on the latest.
+
+    What is measured is what is shipped: the winner is not fitted again on the dates that judged it.
+    """
+    days = len(np.unique(sample.dates))
+    if days < MIN_DATES or len(sample.events) < MIN_ROWS or not sample.events.sum():
+        why = f"{len(sample.events)} rows on {days} dates, {sample.events.sum():g} {target.events}"
+        exposure = float(sample.exposure.sum())
+        known = float(sample.events.sum()) / exposure if exposure else 0.0
+        return Outcome(Rate(target, Baseline(), known), {}, pd.DataFrame(),
+                       f"too little is known to fit a model ({why}): the 28-day shrunk rate is used")
+    parts = sample.split()
+    if not parts["train"].events.sum():
+        raise_to = parts["choose"].events.sum() + parts["report"].events.sum()
+        return Outcome(Rate(target, Baseline(), float(raise_to / sample.exposure.sum())), {}, pd.DataFrame(),
+                       f"no {target.events} on the older dates: the 28-day shrunk rate is used")
+    fitted = candidates(target, parts["train"])
+    winner = fitted[0]
+    for challenger in fitted[1:]:
+        if better(parts["choose"], challenger, winner):
+            winner = challenger
+    winner = calibrated(winner, parts["choose"])
+    return _outcome(winner, fitted, parts)
+
+
+def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outcome:
+    late = parts["report"]
+    predicted = winner.predict(late.columns)
+    table = deciles(late, predicted)
+    total = float(late.events.sum())
+    metrics: dict[str, float] = {"calibration": winner.calibration, "fallback": winner.fallback}
+    for part in ("choose", "report"):
+        for rate in fitted:
+            value = float(deviance(parts[part], rate.predict(parts[part].columns)).mean())
+            metrics[f"deviance_{part}_{rate.correction.name}"] = value
+    constant = np.full(len(late.events), parts["train"].events.sum() / parts["train"].exposure.sum())
+    metrics["deviance_report_constant"] = float(deviance(late, constant).mean())
+    metrics["deviance_report"] = float(deviance(late, predicted).mean())
+    metrics["predicted_over_observed"] = float((late.exposure @ predicted) / total) if total else float("nan")
+    # The share of events that stand in the wrong decile: one number for the table.
+    metrics["calibration_error"] = float((table["predicted"] - table["observed"]).abs().sum() / total) if total \
+        else float("nan")
+    for part, rows in parts.items():
+        metrics[f"rows_{part}"], metrics[f"events_{part}"] = float(len(rows.events)), float(rows.events.sum())
+    gain = 1.0 - metrics["deviance_report"] / metrics["deviance_report_baseline"]
+    name = winner.correction.name
+    said = "the 28-day shrunk rate, calibrated, is used: no model was surely better" if name == "baseline" \
+        else f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk rate's"
+    return Outcome(winner, metrics, table, said)
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """What the bundle, the publication log and `moe train` say about a target."""
+    shown = ("deviance_report", "deviance_report_baseline", "predicted_over_observed", "calibration_error")
+    return {"winner": outcome.winner, "calibration": round(outcome.rate.calibration, 6), "said": outcome.said,
+            **{name: round(outcome.metrics[name], 6) for name in shown
+               if name in outcome.metrics and np.isfinite(outcome.metrics[name])}}

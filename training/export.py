@@ -1,0 +1,142 @@
+"""From a fitted pair of rates to one ONNX graph, and the proof that both say the same.
+
+The graph holds everything: what stands for a missing number, scaling, categories, trees, calibration. Numbers
+stay float64 but for the trees, which split float32 values as XGBoost does.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from training.dataset import inputs
+from training.models import CLIP, LARGEST_CORRECTION, Boosted, Preparation, Rate, Regression
+
+OPSET = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+IR_VERSION = 10
+_TYPES = {"double": TensorProto.DOUBLE, "int64": TensorProto.INT64, "string": TensorProto.STRING}
+
+
+class _Graph:
+    """Nodes and constants; a step's name doubles as its output's."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, op: str, values: list[str], name: str, domain: str = "", **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(op, values, [name], name=name, domain=domain, **attributes))
+        return name
+
+    def constant(self, name: str, value: Any, kind: Any = np.float64) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype=kind), name))
+        return name
+
+
+def to_onnx(rates: list[Rate]) -> bytes:
+    """A model with one input of shape (n,) a feature, and one output of shape (n,) a rate."""
+    graph = _Graph()
+    for rate in rates:
+        _rate(graph, rate)
+    ends = [helper.make_tensor_value_info(rate.target.name, TensorProto.DOUBLE, ["n"]) for rate in rates]
+    starts = [helper.make_tensor_value_info(name, _TYPES[kind], ["n"]) for name, kind in inputs().items()]
+    model = helper.make_model(helper.make_graph(graph.nodes, "line_performance", starts, ends, graph.constants),
+                              opset_imports=OPSET, ir_version=IR_VERSION, producer_name="moe")
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _rate(graph: _Graph, rate: Rate) -> None:
+    to = rate.target.name
+    zero = graph.constant(f"{to}_zero", 0.0)
+    some = graph.add("Greater", [rate.target.baseline, zero], f"{to}_has_base")  # NaN is not greater
+    base = graph.add("Where", [some, rate.target.baseline, graph.constant(f"{to}_fallback", rate.fallback)],
+                     f"{to}_base")
+    base = graph.add("Mul", [base, graph.constant(f"{to}_calibration", rate.calibration)], f"{to}_calibrated")
+    match rate.correction:
+        case Regression() as linear:
+            log_factor = _linear(graph, to, linear)
+        case Boosted() as boosted:
+            log_factor = _trees(graph, to, boosted)
+        case _:
+            graph.add("Identity", [base], to)
+            return
+    flat = graph.add("Reshape", [log_factor, graph.constant(f"{to}_rows", [-1], np.int64)], f"{to}_flat")
+    ends = [graph.constant(f"{to}_{end}", sign * LARGEST_CORRECTION) for end, sign in (("low", -1), ("high", 1))]
+    factor = graph.add("Exp", [graph.add("Clip", [flat, *ends], f"{to}_clipped")], f"{to}_factor")
+    graph.add("Mul", [base, factor], to)
+
+
+def _numbers(graph: _Graph, to: str, preparation: Preparation) -> str:
+    axis = graph.constant(f"{to}_axis", [1], np.int64)
+    parts = [graph.add("Unsqueeze", [name, axis], f"{to}_{name}_column") for name in preparation.numbers]
+    return graph.add("Concat", parts, f"{to}_numbers", axis=1)
+
+
+def _categories(graph: _Graph, to: str, preparation: Preparation) -> list[str]:
+    """One-hot columns as float32; a value that was not seen in training is all zeros."""
+    hot = []
+    for name, values in preparation.names.items():
+        kind = "cats_strings" if inputs()[name] == "string" else "cats_int64s"
+        hot.append(graph.add("OneHotEncoder", [name], f"{to}_{name}_hot", "ai.onnx.ml", zeros=1, **{kind: values}))
+    return hot
+
+
+def _linear(graph: _Graph, to: str, model: Regression) -> str:
+    made, numbers = model.preparation, _numbers(graph, to, model.preparation)
+    missing = graph.add("IsNaN", [numbers], f"{to}_missing")
+    x = graph.add("Where", [missing, graph.constant(f"{to}_fill", made.fill), numbers], f"{to}_filled")
+    x = graph.add("Max", [x, graph.constant(f"{to}_nothing", 0.0)], f"{to}_positive")
+    x = graph.add("Log", [graph.add("Add", [x, graph.constant(f"{to}_offset", made.offset)], f"{to}_moved")],
+                  f"{to}_log")
+    x = graph.add("Sub", [x, graph.constant(f"{to}_mean", made.mean)], f"{to}_centred")
+    x = graph.add("Div", [x, graph.constant(f"{to}_deviation", made.deviation)], f"{to}_scaled")
+    x = graph.add("Clip", [x, graph.constant(f"{to}_least", -CLIP), graph.constant(f"{to}_most", CLIP)], f"{to}_z")
+    hot = [graph.add("Cast", [h], f"{h}_double", to=TensorProto.DOUBLE) for h in _categories(graph, to, made)]
+    x = graph.add("Concat", [x, *hot], f"{to}_inputs", axis=1)
+    x = graph.add("MatMul", [x, graph.constant(f"{to}_coefficients", model.coefficients[:, None])], f"{to}_product")
+    return graph.add("Add", [x, graph.constant(f"{to}_intercept", model.intercept)], f"{to}_log_factor")
+
+
+def _trees(graph: _Graph, to: str, model: Boosted) -> str:
+    numbers = graph.add("Cast", [_numbers(graph, to, model.preparation)], f"{to}_single", to=TensorProto.FLOAT)
+    x = graph.add("Concat", [numbers, *_categories(graph, to, model.preparation)], f"{to}_inputs", axis=1)
+    x = graph.add("TreeEnsembleRegressor", [x], f"{to}_sum", "ai.onnx.ml", n_targets=1, aggregate_function="SUM",
+                  post_transform="NONE", **tree_attributes(model.trees))
+    return graph.add("Cast", [x], f"{to}_log_factor", to=TensorProto.DOUBLE)
+
+
+def tree_attributes(trees: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """XGBoost's trees as attributes of ONNX's TreeEnsembleRegressor: left where x < value, or by default if NaN."""
+    found: dict[str, list[Any]] = {f"nodes_{k}": [] for k in (
+        "treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids",
+        "missing_value_tracks_true")}
+    found |= {f"target_{k}": [] for k in ("treeids", "nodeids", "ids", "weights")}
+    for tree, parts in enumerate(trees):
+        for node, left in enumerate(parts["left_children"]):
+            value, leaf = float(parts["split_conditions"][node]), left == -1
+            row = (tree, node, 0 if leaf else parts["split_indices"][node], "LEAF" if leaf else "BRANCH_LT",
+                   0.0 if leaf else value, max(left, 0), max(parts["right_children"][node], 0),
+                   0 if leaf else int(parts["default_left"][node]))
+            for values, entry in zip(list(found.values())[:8], row, strict=True):
+                values.append(entry)
+            if leaf:
+                for values, entry in zip(list(found.values())[8:], (tree, node, 0, value), strict=True):
+                    values.append(entry)
+    return found
+
+
+def at_split(rate: Rate, columns: dict[str, Any], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which of some rows hold a number within rounding of a split, where a last digit decides the branch."""
+    if not isinstance(rate.correction, Boosted):
+        return np.zeros(len(rows), dtype=bool)
+    raw = rate.correction.preparation.raw({name: values[rows] for name, values in columns.items()})
+    near = np.zeros(len(rows), dtype=bool)
+    for parts in rate.correction.trees:
+        for left, feature, value in zip(parts["left_children"], parts["split_indices"],
+                                        parts["split_conditions"], strict=True):
+            if left != -1:
+                near |= np.isclose(raw[:, feature], np.float32(value), rtol=1e-6, atol=0.0)
+    return near

@@ -1,0 +1,90 @@
+"""Labels from core, as known in a night: counts and exposures by line, segment and business date.
+
+Conversions arrive for days after the click. The share of them that is known at an age (nights since the
+business date) is estimated from how deliveries grew, by chain ladder (Mack 1993, 'Distribution-free calculation
+of the standard error of chain ladder reserve estimates'), and the clicks that a conversion rate counts on are
+multiplied by it: a Poisson count thinned by a known share is Poisson with that share of the exposure.
+"""
+
+from datetime import date, timedelta
+
+import pandas as pd
+
+from moe import tables
+from moe.asof import COVERAGE, as_of_sql
+from moe.contracts import contract
+from moe.errors import MoeError
+
+ADS = "core.ad_performance__ad_day"
+LOOKBACK_DAYS = 180
+"Deliveries that are read, and business dates that are learnt from."
+KNOWN_LEAST = 0.5
+"A date counts for conversions once this share of them is known: less rests on the estimated share too much."
+
+# Two deliveries of one date in consecutive nights say what an age adds. Accounts are paired one by one, since
+# a night need not cover all of them.
+_GROWTH = """
+    with delivered as (
+        select platform, source, account_id, business_date, night, sum(conversions)::double as conversions
+        from rows group by all having count(conversions) > 0
+    )
+    select a.platform, (a.night - a.business_date)::int as age,
+        sum(a.conversions) as before, sum(b.conversions) as after
+    from delivered as a
+    inner join delivered as b using (platform, source, account_id, business_date)
+    where b.night = a.night + 1
+    group by all order by all
+"""
+
+_LABELS = """
+    with cells as (
+        select r.*, coalesce(k.known, 1) as known
+        from ({known}) as r
+        left join known as k on k.platform = r.platform and k.age = r.night - r.business_date
+        where r.business_date > date '{since}' and r.business_date <= date '{night}'
+    )
+    select line_id, segment, business_date,
+        sum(impressions)::double as impressions, sum(clicks)::double as clicks,
+        sum(conversions) filter (known >= {least})::double as conversions,
+        -- whole units of a thousandth, so that the sum does not depend on the order of the rows
+        sum(round(clicks * known * 1000)::bigint)
+            filter (conversions is not null and known >= {least})::double / 1000 as conversion_clicks
+    from cells
+    group by all order by all
+"""
+
+
+def labels(unit: str, night: date) -> pd.DataFrame:
+    """One row a line, segment and business date of the lookback, in key order.
+
+    `impressions` and `clicks`; `conversions` and `conversion_clicks`, the clicks of which they are known so far,
+    both null while unknown.
+    """
+    since = night - timedelta(days=LOOKBACK_DAYS)
+    with tables.connect() as connection:
+        tables.scan(connection, ADS, tables.files(ADS, unit, since, night)).create_view("rows")
+        tables.scan(connection, COVERAGE, tables.files(COVERAGE, unit, since, night)).create_view("coverage")
+        shares = known_shares(connection.sql(_GROWTH).df())
+        connection.register("known", shares)
+        sql = _LABELS.format(known=as_of_sql(contract(ADS), "rows", night, since, "coverage"),
+                             since=since, night=night, least=KNOWN_LEAST)
+        found: pd.DataFrame = connection.sql(sql).df()
+    faults = found[["impressions", "clicks"]].isna().any(axis=1)
+    if faults.any():
+        first = found[faults].iloc[0]
+        raise MoeError(f"{ADS} of unit {unit} has no impressions or clicks for line {first['line_id']}, "
+                       f"{first['business_date']:%Y-%m-%d}",
+                       "mend the source's mapping, and land the nights again (`moe run land --from … --to …`)")
+    return found
+
+
+def known_shares(growth: pd.DataFrame) -> pd.DataFrame:
+    """Share of a date's conversions known at each age: `platform`, `age`, `known` in (0, 1].
+
+    `growth` holds, by platform and age, what was known at that age and one night later. Ages that were never
+    delivered twice count as final.
+    """
+    ordered = growth.sort_values(["platform", "age"], ascending=[True, False])
+    factor = (ordered["before"] / ordered["after"]).where((ordered["before"] > 0) & (ordered["after"] > 0), 1.0)
+    known = factor.groupby(ordered["platform"]).cumprod().clip(upper=1.0)
+    return ordered[["platform", "age"]].assign(known=known).astype({"age": "int64", "known": "float64"})

@@ -1,0 +1,39 @@
+"""The nightly job `score`: tomorrow's rates of every line and segment, by the model that holds in the night."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from feature_repo.store import KEYS, night_features
+from moe import publish
+from moe.errors import MoeError
+from moe.jobs import Night
+from serving.bundle import Bundle, BundleError
+from training.dataset import columns
+
+SCORES = "features.score__line_segment"
+
+
+def score(night: Night) -> dict[str, pa.Table]:
+    """One row a line and segment of the night, for the next day.
+
+    Raises MoeError where no model holds in the night, or its bundle is missing or damaged.
+    """
+    unit, train = night.unit.unit, f"moe train --unit {night.unit.unit} --date {night.date}"
+    entry = publish.effective("model", unit, night.date)
+    if entry is None:
+        raise MoeError(f"no model of unit {unit} holds in the night of {night.date}", f"run `{train}` first")
+    features = night_features(unit, night.date)
+    try:
+        bundle = Bundle.load(night.settings.bundles / entry.moved_to)
+        rates = bundle.predict(columns(features, _days(features, night)))
+    except BundleError as error:
+        raise MoeError(f"model {entry.moved_to} of unit {unit}: {error.message}",
+                       f"copy its folder back from where it was made, or run `{train}`") from error
+    scores: dict[str, Any] = {key: features[key].to_numpy(dtype=object) for key in KEYS}
+    return {SCORES: pa.table(scores | rates | {"model_version": pa.repeat(bundle.version, len(features))})}
+
+
+def _days(features: pd.DataFrame, night: Night) -> "pd.Series[Any]":
+    return pd.Series(pd.Timestamp(night.decided_day), index=features.index)
