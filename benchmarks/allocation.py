@@ -103,7 +103,7 @@ SOLVERS = {
 
 
 def measure(name: str, n: int) -> tuple[float, float, float]:
-    """Best seconds of `REPEATS`, the answer, and the peak MiB above an already imported and warmed up solver."""
+    """Best seconds of `REPEATS`, the answer, and the peak MiB above an imported and warmed up solver."""
     solver = SOLVERS[name]
     solver(20)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -130,9 +130,7 @@ def main() -> None:
                 continue
             seconds, value, memory = apart(name, n)
             print(f"{name:<20}{n:>8,}{seconds:>11.4f}{(bound - value) / bound:>14.1e}{memory:>10.1f}")
-    print(
-        f"\n{'fit, ' + str(DAYS) + ' days':<20}{'lines':>8}{'seconds':>11}{'|log k error|':>14}{'peak MiB':>10}"
-    )
+    print(f"\n{f'fit, {DAYS} days':<20}{'lines':>8}{'seconds':>11}{'|log k error|':>14}{'peak MiB':>10}")
     for n in FIT_SIZES:
         seconds, error, memory = apart("decisions.fit", n)
         print(f"{'decisions.fit':<20}{n:>8,}{seconds:>11.4f}{error:>14.2f}{memory:>10.1f}")

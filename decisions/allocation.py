@@ -91,7 +91,7 @@ def allocate(
         high = float(curves.marginal(lower / 100)[free].max())
         low = float(curves.marginal(most / 100)[free].min())
         price, below, above = _bisect(lambda p: _cents(at(p)), low, high, total_cents, lower, most)
-        budget = _meet(below, above, total_cents, -curves.marginal((below + 0.5) / 100))  # of the next cent
+        budget = _meet(below, above, total_cents)
     else:
         # No money can move, so what one unit more returns is what the split returns at its margin.
         budget, share = lower, lower / max(int(lower.sum()), 1)
@@ -138,9 +138,7 @@ def bounds(
     least = np.broadcast_to(np.asarray(min_cents, dtype=np.int64), previous.shape)
     most = np.broadcast_to(np.minimum(np.asarray(max_cents, dtype=np.int64), MOST), previous.shape)
     if not max_step > 0 or least_step_cents < 1:
-        raise ValueError(
-            "the largest step must be above 0 and the least step a cent or more: lock a line to hold it"
-        )
+        raise ValueError("the largest step must be above 0 and the least step a cent or more: lock a line to hold it")
     floor = cap = np.full(previous.shape, NONE, dtype=np.int64)
     if overrides is not None:
         floor, cap = overrides.floor_cents, overrides.cap_cents
@@ -198,11 +196,9 @@ def scaled_status_quo(
     shape = (previous if previous.any() else np.ones_like(previous)).astype(np.float64)
     # Dividing by p instead of scaling lets the same search serve: less money at a higher p. Between these two
     # ends every line that had money goes from its upper bound to its lower one.
-    high, low = 2 * float(shape.max()), float((shape[shape > 0] / (1 + upper[shape > 0])).min())
-    _, below, above = _bisect(
-        lambda p: _cents(np.clip(shape / p, lower, upper)), low, high, total_cents, lower, upper
-    )
-    return _meet(below, above, total_cents, -shape)
+    high, low = 4 * float(shape.max()), float((shape[shape > 0] / (1 + upper[shape > 0])).min())
+    _, below, above = _bisect(lambda p: _cents(np.clip(shape / p, lower, upper)), low, high, total_cents, lower, upper)
+    return _meet(below, above, total_cents)
 
 
 REASON_CODES = (
@@ -240,6 +236,7 @@ def reason(
                 return Reason("locked", f"Locked {signed}")
             code = f"override_{person.kind}"
             return Reason(code, f"{_to(moved)} the {person.kind} of {_money(new)} set {signed}")
+        unknown = "" if curves.days_observed[at] else "; not observed yet, so judged like the other lines"
         rule = {"floor": limits.lower_from, "cap": limits.upper_from}[binding][at] if binding else ""
         if rule == "step":
             # The least step speaks as an amount, the relative one as a share.
@@ -247,7 +244,7 @@ def reason(
             size = f"{limits.step * 100:.3g} %" if change <= limits.step * old + 1 else _money(change)
             size += ", widened to reach the total" if limits.widened_step is not None else ""
             code = "step_up" if binding == "cap" else "step_down"
-            return Reason(code, f"{moved} by the largest step allowed ({size})")
+            return Reason(code, f"{moved} by the largest step allowed ({size}){unknown}")
         if rule == "cap" or (rule == "floor" and new > 0):
             return Reason(rule, f"{_to(moved)} its {rule} of {_money(new)}")
 
@@ -258,7 +255,6 @@ def reason(
             code, text = "kept", f"Kept: the next {currency} here returns {_rate(marginal[at])}"
         else:
             code, text = moved.lower(), f"{moved}: the next {currency} here returned {_rate(marginal[at])}"
-        unknown = "" if curves.days_observed[at] else "; not observed yet, so judged like the other lines"
         return Reason(code, f"{text}, {against}{unknown}")
 
     return [why(at) for at in range(previous.size)]
@@ -291,7 +287,7 @@ def _rate(value: float) -> str:
 
 
 def _cents(amount: FloatArray) -> IntArray:
-    """To the nearest cent: a line gets its next cent if that cent, at its middle, returns the price or more."""
+    """To the nearest cent: a line gets its next cent if that, at its middle, returns the price or more."""
     return np.rint(amount).astype(np.int64)
 
 
@@ -321,28 +317,23 @@ def _bisect(
     return high, below, above
 
 
-def _meet(below: IntArray, above: IntArray, total: int, first: FloatArray) -> IntArray:
+def _meet(below: IntArray, above: IntArray, total: int) -> IntArray:
     """The split between two splits that adds up to `total`.
 
-    Every line goes the same share of the way; single cents follow in the order of `first`, smallest first,
-    ties by index.
+    The two differ only in lines that want their next cents at the same price, so any share is as good: every
+    line goes the same share of the way, and single cents follow in the order of the lines.
     """
     budget, room, missing = below.copy(), above - below, total - int(below.sum())
     if missing == 0:
         return budget
     # A hair less than the share, so that the whole cents never add up to more than is missing.
     budget += np.floor(room * (missing / int(room.sum()) * (1 - 1e-12))).astype(np.int64)
-    missing, order = total - int(budget.sum()), np.argsort(first, kind="stable")
-    while missing > 0:
-        given = order[budget[order] < above[order]][:missing]
-        budget[given] += 1
-        missing -= given.size
+    while (missing := total - int(budget.sum())) > 0:
+        budget[np.flatnonzero(budget < above)[:missing]] += 1
     return budget
 
 
-def _check_lines(
-    least: IntArray, most: IntArray, floor: IntArray, cap: IntArray, names: Sequence[str] | None
-) -> None:
+def _check_lines(least: IntArray, most: IntArray, floor: IntArray, cap: IntArray, names: Sequence[str] | None) -> None:
     problems = []
     for low, high, what in (
         (least, most, "the minimum {} is above the maximum {}: lower one or raise the other by {}"),

@@ -88,6 +88,7 @@ def bids(
         middle = (low + high) / 2
         good = fits(paced(middle))
         low, high = np.where(good, middle, low), np.where(good, high, middle)
+    low = np.where(budget == 0, 0.0, low)
     bid = paced(low)
     bid = np.where(fits(bid)[i], bid, _affordable(i, rate * value, spend(floor), floor, budget))
     bid = np.where(budget[i] == 0, 0, bid)
@@ -122,9 +123,7 @@ def _check(
         raise ValueError(f"bid floors must not be negative nor above their caps; rows {crossed}")
 
 
-def _affordable(
-    i: IntArray, worth: FloatArray, spend: FloatArray, bid: IntArray, budget: IntArray
-) -> IntArray:
+def _affordable(i: IntArray, worth: FloatArray, spend: FloatArray, bid: IntArray, budget: IntArray) -> IntArray:
     """The bids of each line's worthiest segments, as many as its budget holds, and 0 for the rest."""
     order = np.lexsort((-worth, i))
     # Hundredths of a cent, rounded up: whole numbers add up the same in any order, and never past the budget.

@@ -7,20 +7,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from moe.jobs import Night
 from moe.settings import settings
 
 RESULTS = "results.json"
 
 
 def save(unit: str, night: date, results: dict[str, Any]) -> None:
-    """Keep a night's validation results, by file or table, until `render` makes pages of them."""
+    """Keep a night's validation results, by file or table, until the job `docs` makes pages of them."""
     folder = settings().data_docs / unit / night.isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     _put(folder / RESULTS, json.dumps({name: result.to_json_dict() for name, result in results.items()}))
 
 
-def render(unit: str, night: date) -> Path | None:
-    """Write one page a validation and an index; gives the index, or None where the night kept no results.
+def docs(night: Night) -> dict[str, Any]:
+    """The job `docs`: one page a validation of the night, and an index.
 
     Apart from the gate, because rendering takes as long as validating and history nights need no pages.
     """
@@ -28,9 +29,9 @@ def render(unit: str, night: date) -> Path | None:
     from great_expectations.render.renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
-    folder = settings().data_docs / unit / night.isoformat()
+    folder = settings().data_docs / night.unit.unit / night.date.isoformat()
     if not (folder / RESULTS).exists():
-        return None
+        return {}
     lines = []
     for name, saved in sorted(json.loads((folder / RESULTS).read_text(encoding="utf-8")).items()):
         result = schema.load(saved)
@@ -40,13 +41,12 @@ def render(unit: str, night: date) -> Path | None:
         checks = result.statistics
         lines.append(f'<tr><td><a href="{html.escape(name)}.html">{html.escape(name)}</a><td>{state}'
                      f"<td>{checks['successful_expectations']} of {checks['evaluated_expectations']}")
-    index = folder / "index.html"
-    _put(index, "<!doctype html><meta charset=utf-8><title>Data checks</title>"
+    _put(folder / "index.html", "<!doctype html><meta charset=utf-8><title>Data checks</title>"
          "<meta name=viewport content='width=device-width'>"
          "<style>body{font:16px system-ui;margin:2rem}td,th{padding:.3rem 1rem;text-align:left}</style>"
-         f"<h1>Data checks of {html.escape(unit)}, night {night}</h1>"
+         f"<h1>Data checks of {html.escape(night.unit.name)}, night {night.date}</h1>"
          f"<table><tr><th>file or table<th>state<th>rules kept{''.join(lines)}</table>\n")
-    return index
+    return {}
 
 
 def _put(path: Path, text: str) -> None:

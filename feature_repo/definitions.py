@@ -7,6 +7,7 @@ table, and every column of it that is no key, no date of a key and no timestamp 
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from feast import Entity, FeatureService, FeatureView, Field, FileSource
@@ -47,37 +48,37 @@ class View:
 
 VIEWS = (
     # One night may fail and the next still has features; older ones would be passed off as fresh.
-    View("ads", "features.ads__line_segment", ("line", "segment"), timedelta(days=2),
+    View("ads", "features.ads__line_segment", ("line", "segment"), timedelta(days=1),
          "What the ad platforms reported for a line and segment over the last 28 days."),
-    # As far back as the table itself reaches: an older visit says nothing about tomorrow.
-    View("traffic", "features.traffic__line_day", ("line",), timedelta(days=3),
+    # As far back as one partition reaches: older visits say nothing about tomorrow.
+    View("traffic", "features.traffic__line_day", ("line",), timedelta(days=2),
          "Visits that a line brought to the web site on its newest day."),
-    View("customers", "features.customer__customer", ("customer",), timedelta(days=2),
+    View("customers", "features.customer__customer", ("customer",), timedelta(days=1),
          "Recency, frequency and monetary value of a customer."),
 )
 
 SERVICES = {"line_performance_v1": ("ads", "traffic")}
-"Feature services by name: the views that a model version reads."
-
-FeastObject = Entity | FileSource | FeatureView | FeatureService
+"Feature services by name: the views that a model reads."
 
 
 def view(name: str) -> View:
     return next(v for v in VIEWS if v.name == name)
 
 
-def definitions(settings: Settings, unit: str) -> list[FeastObject]:
+def definitions(settings: Settings, unit: str) -> list[Any]:
     """Every Feast object of a unit, in the order in which `apply` wants them."""
     entities = {name: Entity(name=name, join_keys=[key], value_type=ValueType.STRING)
                 for name, key in ENTITIES.items()}
     sources = {v.name: _source(v, settings, unit) for v in VIEWS}
     views = {v.name: _view(v, entities, sources[v.name]) for v in VIEWS}
-    services = [FeatureService(name=name, features=[views[v] for v in used]) for name, used in SERVICES.items()]
+    services = [FeatureService(name=name, features=[views[v] for v in used])
+                for name, used in SERVICES.items()]
     return [*entities.values(), *sources.values(), *views.values(), *services]
 
 
 def _view(v: View, entities: dict[str, Entity], source: FileSource) -> FeatureView:
-    keys = [Field(name=key, dtype=String) for key in v.keys]  # stated, so that Feast infers nothing from files
+    # Keys are stated too, so that Feast infers nothing from files.
+    keys = [Field(name=key, dtype=String) for key in v.keys]
     features = [Field(name=c.name, dtype=_type(v, c), description=c.description) for c in v.features]
     return FeatureView(name=v.name, entities=[entities[name] for name in v.entities], ttl=v.ttl,
                        schema=keys + features, source=source, description=v.description)

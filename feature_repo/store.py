@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import ibis
+import ibis  # type: ignore[import-untyped]  # ships no types
 import pandas as pd
 import yaml
 from feast import FeatureStore, RepoConfig
@@ -33,7 +33,8 @@ def feature_store(unit: str) -> FeatureStore:
     home.mkdir(parents=True, exist_ok=True)
     config = {
         "project": unit, "provider": "local", "registry": str(home / "registry.db"),
-        "offline_store": {"type": "duckdb"}, "online_store": {"type": "sqlite", "path": str(home / "online.db")},
+        "offline_store": {"type": "duckdb"},
+        "online_store": {"type": "sqlite", "path": str(home / "online.db")},
         "entity_key_serialization_version": 3,
     }
     objects = definitions(settings(), unit)
@@ -54,9 +55,9 @@ def feature_store(unit: str) -> FeatureStore:
 def training_features(unit: str, entity_rows: pd.DataFrame) -> pd.DataFrame:
     """Features as they were known at each row's instant, joined to the rows in their order.
 
-    `entity_rows` has `line_id`, `segment`, `event_timestamp` (UTC) and any other columns, which come back too.
-    Where nothing was known the features are null; no row is lost. Values with `known_at` after a row's instant
-    are not seen, nor are older ones than the view's time to live.
+    `entity_rows` has `line_id`, `segment`, `event_timestamp` (UTC) and any other columns, which come back
+    too. Where nothing was known the features are null; no row is lost. Values with `known_at` after a row's
+    instant are not seen, nor are older ones than the view's time to live.
     """
     names = [c.name for v in SERVICES[SERVICE] for c in view(v).features]
     if entity_rows.empty:
@@ -87,7 +88,7 @@ def night_features(unit: str, night: date) -> pd.DataFrame:
 
 
 def cutoff(night: date) -> pd.Timestamp:
-    """The instant up to which a night knows: the end of its business day, UTC (as `moe.jobs.Night.cutoff`)."""
+    """The instant up to which a night knows: the end of its business day, UTC (as `Night.cutoff`)."""
     return pd.Timestamp(datetime.combine(night + timedelta(days=1), time.min), tz="UTC").as_unit("us")
 
 

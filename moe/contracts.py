@@ -126,8 +126,10 @@ def read(path: Path) -> Contract:
 
 @lru_cache(maxsize=1)
 def contracts() -> dict[str, Contract]:
-    """All shipped contracts by table name."""
-    found = [read(path) for path in sorted(settings().contracts.glob("*/*.yml"))]
+    """All contracts by table name: the shipped files, and the marts from dbt's own YAML."""
+    from moe.dbt_contracts import mart_contracts
+
+    found = [read(path) for path in sorted(settings().contracts.glob("*/*.yml"))] + mart_contracts()
     return {contract.name: contract for contract in found}
 
 

@@ -35,7 +35,7 @@ def metrics() -> tuple[Metric, ...]:
 
 
 def mart_contracts() -> list["Contract"]:
-    """Contracts `marts.<model>` of every mart, in order of name. Raises MoeError where a file is not complete."""
+    """Contracts `marts.<model>` of every mart, by name. Raises MoeError where a file is not complete."""
     by_name = {metric.name: metric for metric in metrics()}
     found = []
     for path in sorted((settings().dbt_project / "models" / "marts").glob("*.yml")):
@@ -52,9 +52,8 @@ def mart_contracts() -> list["Contract"]:
 def _contract(model: dict[str, Any], by_name: dict[str, Metric]) -> "Contract":
     from moe.contracts import ADDED, Contract  # which imports this module
 
-    (key,) = [c["columns"] for c in model["constraints"] if c["type"] == "primary_key"] or [None]
-    if key is None:
-        raise KeyError("primary_key")
+    keys = {c["type"]: c.get("columns") for c in model["constraints"]}
+    key = keys["primary_key"]
     return Contract(
         name=f"marts.{model['name']}",
         description=" ".join(model["description"].split()),

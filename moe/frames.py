@@ -94,7 +94,8 @@ def digest(path: Path) -> str:
     """Digest of a Parquet file's rows as a multiset: count, sum and xor of their hashes."""
     with tables.connect() as connection:
         result = connection.execute(
-            "select count(*), sum(hash(hash(t))::hugeint), bit_xor(hash(hash(t))) from read_parquet(?) as t", [str(path)]
+            "select count(*), sum(hash(hash(t))::hugeint), bit_xor(hash(hash(t))) from read_parquet(?) as t",
+            [str(path)],
         ).fetchall()[0]
     rows, total, xor = result
     return _digest(rows, total or 0, xor or 0)

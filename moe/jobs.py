@@ -4,9 +4,9 @@ A job's function takes a `Night` and its inputs by name and returns its outputs 
 reads, checks, replaces and records. Work is named by dotted path, so that the ground floor imports no room.
 """
 
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal
@@ -21,7 +21,7 @@ class Night:
     """The night that a job works for: D is `date`, the last complete business day."""
 
     unit: Unit
-    date: date
+    date: datetime.date
     replace: bool = False
     "A person accepts a delivery that differs from the one landed before."
 
@@ -30,26 +30,27 @@ class Night:
         return settings()
 
     @property
-    def before(self) -> date:
-        return self.date - timedelta(days=1)
+    def before(self) -> datetime.date:
+        return self.date - datetime.timedelta(days=1)
 
     @property
-    def decided_day(self) -> date:
+    def decided_day(self) -> datetime.date:
         """The day whose budget this night decides."""
-        return self.date + timedelta(days=1)
+        return self.date + datetime.timedelta(days=1)
 
     @property
-    def cutoff(self) -> datetime:
+    def cutoff(self) -> datetime.datetime:
         """The instant up to which this night knows: the end of D, UTC."""
-        return datetime.combine(self.decided_day, time.min, tzinfo=UTC)
+        return datetime.datetime.combine(self.decided_day, datetime.time.min, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True)
 class Read:
-    """An input: as known in the night over `days` of deliveries, the night's partition, or the one before."""
+    """An input: as known in the night over `days` of deliveries, those deliveries as they came, the night's
+    partition, or the one before."""
 
     table: str
-    how: Literal["as_of", "night", "before"] = "night"
+    how: Literal["as_of", "deliveries", "night", "before"] = "night"
     days: int = 1
     optional: bool = False
     "Give an empty table where the unit has no such data; otherwise the job is skipped."
@@ -133,13 +134,13 @@ NIGHT: tuple[Job, ...] = (
     ),
     Job(
         "curves",
-        "decisions.jobs:curves",
-        reads={"history": Read(MARTS)},
+        "decisions.jobs.curves:curves",
+        reads={"history": Read(MARTS), "deliveries": Read(ADS, "deliveries", days=90)},
         writes=("out.curve__line",),
     ),
     Job(
         "allocate",
-        "decisions.jobs:allocate",
+        "decisions.jobs.allocate:allocate",
         reads={
             "history": Read(MARTS),
             "curves": Read("out.curve__line"),
@@ -151,19 +152,20 @@ NIGHT: tuple[Job, ...] = (
     ),
     Job(
         "bid",
-        "decisions.jobs:bid",
+        "decisions.jobs.bid:bid",
         reads={
             "budgets": Read("out.budget__line"),
             "allocation": Read("out.allocation__night"),
             "scores": Read("features.score__line_segment"),
-            "ads": Read(ADS, "as_of", days=60),
+            "ads": Read("features.ads__line_segment"),
+            "history": Read(MARTS),
         },
         writes=("out.bid__line_segment",),
         needs_night_before=True,
     ),
     Job(
         "release",
-        "decisions.jobs:release",
+        "decisions.jobs.release:release",
         reads={
             "budgets": Read("out.budget__line"),
             "allocation": Read("out.allocation__night"),
@@ -174,8 +176,10 @@ NIGHT: tuple[Job, ...] = (
         writes=("out.release__night",),
         needs_night_before=True,
     ),
+    Job("docs", "expectations.docs:docs", reads={}, writes=()),
+    Job("report", "decisions.jobs.report:report", reads={}, writes=(), needs_night_before=True),
 )
-"""One night, in order. The report follows: it is a page, not a table."""
+"""One night, in order. The last two write pages, not tables."""
 
 BY_NAME = {job.name: job for job in NIGHT}
 

@@ -30,7 +30,7 @@ def append(record: dict[str, Any]) -> Path:
     folder = settings().ledger / record["unit"] / record["date"]
     folder.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = folder / f"{stamp}-{os.getpid()}-{record['job']}.json"
+    path: Path = folder / f"{stamp}-{os.getpid()}-{record['job']}.json"
     beside = path.with_suffix(".tmp")
     beside.write_text(json.dumps(record, sort_keys=True) + "\n", encoding="utf-8")
     os.replace(beside, path)

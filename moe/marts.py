@@ -91,11 +91,12 @@ def _check(result: Any, night: Night) -> None:
     failed = [o for o in outcomes if o.status in ("error", "fail", "runtime error")]
     if result.success and not failed:
         return
-    again = (f"look at it with `cd dbt && dbt build --vars '{{unit: {night.unit.unit}, as_of: {night.date}}}'`, "
-             "mend the model or the data that it names, then run again; nothing was replaced")
+    again = (f"look at it with `cd dbt && MOE_HOME={settings().home} dbt build --vars "
+             f"'{{unit: {night.unit.unit}, as_of: {night.date}}}'`, mend the model or the data that it "
+             "names, then run again; nothing was replaced")
     if not failed:
         raise MoeError(f"dbt build of {night.date} failed: {result.exception}", again)
     first, more = failed[0], len(failed) - 1
-    kind, name = first.node.resource_type, first.node.name
-    rows = f"{first.failures} failing rows" if first.status == "fail" else " ".join(str(first.message).split())
-    raise MoeError(f"dbt {kind} {name} failed for {night.date}: {rows}{f'; {more} more failed' if more else ''}", again)
+    what = f"dbt {first.node.resource_type} {first.node.name} failed for {night.date}"
+    why = f"{first.failures} failing rows" if first.status == "fail" else " ".join(str(first.message).split())
+    raise MoeError(f"{what}: {why}{f'; {more} more failed' if more else ''}", again)

@@ -170,7 +170,7 @@ def _concat(paths: list[Any], terms: Contract) -> pa.Table:
 def _demand(read: Read, night: Night, unit: str) -> None:
     """Skip where the unit has no such data; raise where the job that should have written it did not run."""
     have = tables.nights(read.table, unit)
-    if read.how == "as_of":
+    if read.how in ("as_of", "deliveries"):
         if night.date not in tables.nights(COVERAGE, unit):
             raise _missing(COVERAGE, "land", night)
         paths = tables.files(read.table, unit, night.unit.first_night, night.date)

@@ -4,6 +4,7 @@ Order of precedence: environment variables (`MOE_…`), then `moe.toml`, then th
 which make everything run embedded under `var/`. No other module joins paths or reads the environment.
 """
 
+import contextlib
 import os
 from datetime import date
 from functools import cached_property, lru_cache
@@ -166,10 +167,8 @@ class Settings(BaseSettings):
             beside = path.with_name(f".{path.name}.{os.getpid()}")
             with os.fdopen(os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
                 file.write(os.urandom(32).hex())
-            try:
-                os.link(beside, path)  # the first of several processes wins
-            except FileExistsError:
-                pass
+            with contextlib.suppress(FileExistsError):  # the first of several processes wins
+                os.link(beside, path)
             beside.unlink()
         return path.read_bytes()
 

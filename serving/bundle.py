@@ -1,7 +1,7 @@
 """A model bundle: the only code that loads a model, prepares its inputs and predicts.
 
-A bundle is a folder named by the hash of what it holds: `model.onnx`, one graph from raw features to calibrated
-rates, and `bundle.json`, which says what goes in. Needs numpy and onnxruntime, and nothing of the project.
+A bundle is a folder named by the hash of what it holds: `model.onnx`, one graph from raw features to
+calibrated rates, and `bundle.json`, which says what goes in. Needs numpy and onnxruntime alone.
 """
 
 import hashlib
@@ -71,8 +71,8 @@ class Bundle:
     def predict(self, rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Rates of n rows, each float64 of shape (n,). `rows` holds one column of n values a feature.
 
-        A missing number is NaN or None, a missing or unknown name None or any text; `int64` features may not be
-        missing. Other columns are left alone. Raises BundleError that names the column at fault.
+        A missing number is NaN or None, a missing or unknown name None or any text; `int64` features may not
+        be missing. Other columns are left alone. Raises BundleError that names the column at fault.
         """
         feed = {name: self._column(name, kind, rows) for name, kind in self.features.items()}
         sizes = {name: len(values) for name, values in feed.items()}
@@ -84,7 +84,7 @@ class Bundle:
         for name, values in rates.items():
             if not np.isfinite(values).all():
                 row = int(np.flatnonzero(~np.isfinite(values))[0])
-                raise BundleError(f"row {row} has no finite {name}", "its features are infinite: mend the row")
+                raise BundleError(f"row {row} has no finite {name}", "a feature of it is infinite: mend it")
         return rates
 
     def _column(self, name: str, kind: str, rows: Mapping[str, Any]) -> np.ndarray:

@@ -21,7 +21,8 @@ TOLERANCE = 1e-5
 
 def write(model: bytes, about: dict[str, Any]) -> Path:
     """Put a bundle's folder in place; its name is its version. The same content gives the same version."""
-    contents = {"model.onnx": model, "bundle.json": json.dumps(about, indent=1, sort_keys=True).encode() + b"\n"}
+    described = json.dumps(about, indent=1, sort_keys=True) + "\n"
+    contents = {"model.onnx": model, "bundle.json": described.encode()}
     folder = settings().bundles / content_hash(contents)
     try:
         Bundle.load(folder)
@@ -60,4 +61,5 @@ def check_parity(bundle: Bundle, rates: list[Rate], columns: Mapping[str, Any]) 
             )
         error[excused] = 0.0
         worst, left_out = max(worst, float(error.max(initial=0.0))), left_out + len(excused)
-    return {"parity_largest_error": worst, "parity_rows_at_split": float(left_out), "parity_rows": float(len(error))}
+    return {"parity_largest_error": worst, "parity_rows_at_split": float(left_out),
+            "parity_rows": float(len(error))}

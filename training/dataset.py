@@ -13,7 +13,7 @@ import pandas as pd
 from feature_repo.definitions import SERVICES, view
 from feature_repo.store import SERVICE, cutoff, training_features
 from moe import tables
-from moe.contracts import Column, contract
+from moe.contracts import contract
 from moe.errors import MoeError
 from training.labels import labels
 
@@ -82,15 +82,16 @@ class Sample:
 
 
 def training_set(unit: str, night: date) -> pd.DataFrame:
-    """Labels as known in `night`, with features as known at the cut-off of the night before each business date.
+    """Labels as known in `night`, with features as known when the night before each business date ended.
 
     Rows whose line and segment had no ad features then are left out: the nightly score has none such.
     Raises MoeError where there are no features, or too few rows to learn from.
     """
+    build = f"`moe run land ads --unit {unit} --date {night}`, which builds the earlier nights too"
     partitions = [n for n in tables.nights(ADS, unit) if n < night]
     if not partitions:
         raise MoeError(f"unit {unit} has no features before {night}",
-                       f"run `moe run land ads --unit {unit} --date {night}`, which builds the earlier nights too")
+                       f"run {build}")
     found = labels(unit, night)
     at = pd.to_datetime(found["business_date"]).dt.tz_localize("UTC")
     found = found.assign(event_timestamp=at)[at >= cutoff(partitions[0])]
@@ -101,13 +102,16 @@ def training_set(unit: str, night: date) -> pd.DataFrame:
         raise MoeError(
             f"unit {unit} has {len(joined)} rows on {dates} dates to learn from by {night}, fewer than "
             f"{MIN_ROWS} on {MIN_DATES}",
-            f"train for a later night, or build earlier features: `moe run land ads --unit {unit} --date {night}`",
+            f"train for a later night; where nights are missing, run {build}",
         )
     return joined
 
 
 def sample(frame: pd.DataFrame, target: Target) -> Sample:
-    """The rows of a training set that say something about a target: those with known events and exposure."""
+    """The rows of a training set with a target's events known, and exposure.
+
+    Conversions on a date without clicks (after a view, or late) have no rate a click, and are left out.
+    """
     rows = frame[frame[target.events].notna() & (frame[target.exposure] > 0)]
     return Sample(columns(rows, rows["business_date"]), rows[target.events].to_numpy(np.float64),
                   rows[target.exposure].to_numpy(np.float64), rows["business_date"].to_numpy("datetime64[D]"))

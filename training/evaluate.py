@@ -39,9 +39,9 @@ def better(sample: Sample, challenger: Rate, holder: Rate) -> bool:
 
     The rule of Breiman et al. 1984 ('Classification and Regression Trees', 3.4.3), paired by date.
     """
-    gain = deviance(sample, holder.predict(sample.columns)) - deviance(sample, challenger.predict(sample.columns))
+    held, challenged = (deviance(sample, rate.predict(sample.columns)) for rate in (holder, challenger))
     days, at = np.unique(sample.dates, return_inverse=True)
-    by_day = np.bincount(at, weights=gain)
+    by_day = np.bincount(at, weights=held - challenged)
     error = by_day.std(ddof=1) * np.sqrt(len(days)) if len(days) > 1 else 0.0
     return bool(by_day.sum() > error)
 
@@ -49,9 +49,10 @@ def better(sample: Sample, challenger: Rate, holder: Rate) -> bool:
 def calibrated(rate: Rate, sample: Sample) -> Rate:
     """Multiplied by observed over predicted of held-out dates, shrunk to 1 where few events speak."""
     expected = sample.exposure * rate.predict(sample.columns)
-    spread = dispersion(sample.events, expected) if sample.events.sum() > 0 and expected.sum() > 0 else 1.0
-    factor = (sample.events.sum() / spread + CALIBRATION_PRIOR) / (expected.sum() / spread + CALIBRATION_PRIOR)
-    return replace(rate, calibration=float(factor))
+    observed, predicted = sample.events.sum(), expected.sum()
+    speaks = observed > 0 and predicted > 0
+    prior = CALIBRATION_PRIOR * (dispersion(sample.events, expected) if speaks else 1.0)
+    return replace(rate, calibration=float((observed + prior) / (predicted + prior)))
 
 
 def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
@@ -71,18 +72,13 @@ def choose(target: Target, sample: Sample) -> Outcome:
 
     What is measured is what is shipped: the winner is not fitted again on the dates that judged it.
     """
-    days = len(np.unique(sample.dates))
-    if days < MIN_DATES or len(sample.events) < MIN_ROWS or not sample.events.sum():
-        why = f"{len(sample.events)} rows on {days} dates, {sample.events.sum():g} {target.events}"
-        exposure = float(sample.exposure.sum())
-        known = float(sample.events.sum()) / exposure if exposure else 0.0
-        return Outcome(Rate(target, Baseline(), known), {}, pd.DataFrame(),
-                       f"too little is known to fit a model ({why}): the 28-day shrunk rate is used")
-    parts = sample.split()
-    if not parts["train"].events.sum():
-        raise_to = parts["choose"].events.sum() + parts["report"].events.sum()
-        return Outcome(Rate(target, Baseline(), float(raise_to / sample.exposure.sum())), {}, pd.DataFrame(),
-                       f"no {target.events} on the older dates: the 28-day shrunk rate is used")
+    days, total = len(np.unique(sample.dates)), float(sample.events.sum())
+    parts = sample.split() if days >= MIN_DATES else {}
+    if not parts or len(sample.events) < MIN_ROWS or not parts["train"].events.sum():
+        why = f"{len(sample.events)} rows on {days} dates with {total:g} {target.events}"
+        mean = total / float(sample.exposure.sum()) if total else 0.0
+        return Outcome(Rate(target, Baseline(), mean), {}, pd.DataFrame(),
+                       f"the 28-day shrunk rate is used as it is: {why} are too little to fit a model")
     fitted = candidates(target, parts["train"])
     winner = fitted[0]
     for challenger in fitted[1:]:
@@ -96,7 +92,7 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     late = parts["report"]
     predicted = winner.predict(late.columns)
     table = deciles(late, predicted)
-    total = float(late.events.sum())
+    total = float(late.events.sum()) or float("nan")
     metrics: dict[str, float] = {"calibration": winner.calibration, "fallback": winner.fallback}
     for part in ("choose", "report"):
         for rate in fitted:
@@ -105,16 +101,16 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     constant = np.full(len(late.events), parts["train"].events.sum() / parts["train"].exposure.sum())
     metrics["deviance_report_constant"] = float(deviance(late, constant).mean())
     metrics["deviance_report"] = float(deviance(late, predicted).mean())
-    metrics["predicted_over_observed"] = float((late.exposure @ predicted) / total) if total else float("nan")
+    metrics["predicted_over_observed"] = float(late.exposure @ predicted) / total
     # The share of events that stand in the wrong decile: one number for the table.
-    metrics["calibration_error"] = float((table["predicted"] - table["observed"]).abs().sum() / total) if total \
-        else float("nan")
+    metrics["calibration_error"] = float((table["predicted"] - table["observed"]).abs().sum()) / total
     for part, rows in parts.items():
         metrics[f"rows_{part}"], metrics[f"events_{part}"] = float(len(rows.events)), float(rows.events.sum())
     gain = 1.0 - metrics["deviance_report"] / metrics["deviance_report_baseline"]
     name = winner.correction.name
-    said = "the 28-day shrunk rate, calibrated, is used: no model was surely better" if name == "baseline" \
-        else f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk rate's"
+    said = f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk rate's"
+    if name == "baseline":
+        said = "the 28-day shrunk rate, calibrated, is used: no model was surely better on later dates"
     return Outcome(winner, metrics, table, said)
 
 

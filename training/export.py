@@ -42,8 +42,8 @@ def to_onnx(rates: list[Rate]) -> bytes:
         _rate(graph, rate)
     ends = [helper.make_tensor_value_info(rate.target.name, TensorProto.DOUBLE, ["n"]) for rate in rates]
     starts = [helper.make_tensor_value_info(name, _TYPES[kind], ["n"]) for name, kind in inputs().items()]
-    model = helper.make_model(helper.make_graph(graph.nodes, "line_performance", starts, ends, graph.constants),
-                              opset_imports=OPSET, ir_version=IR_VERSION, producer_name="moe")
+    body = helper.make_graph(graph.nodes, "line_performance", starts, ends, graph.constants)
+    model = helper.make_model(body, opset_imports=OPSET, ir_version=IR_VERSION, producer_name="moe")
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -64,7 +64,8 @@ def _rate(graph: _Graph, rate: Rate) -> None:
             graph.add("Identity", [base], to)
             return
     flat = graph.add("Reshape", [log_factor, graph.constant(f"{to}_rows", [-1], np.int64)], f"{to}_flat")
-    ends = [graph.constant(f"{to}_{end}", sign * LARGEST_CORRECTION) for end, sign in (("low", -1), ("high", 1))]
+    bound = LARGEST_CORRECTION
+    ends = [graph.constant(f"{to}_low", -bound), graph.constant(f"{to}_high", bound)]
     factor = graph.add("Exp", [graph.add("Clip", [flat, *ends], f"{to}_clipped")], f"{to}_factor")
     graph.add("Mul", [base, factor], to)
 
@@ -79,8 +80,8 @@ def _categories(graph: _Graph, to: str, preparation: Preparation) -> list[str]:
     """One-hot columns as float32; a value that was not seen in training is all zeros."""
     hot = []
     for name, values in preparation.names.items():
-        kind = "cats_strings" if inputs()[name] == "string" else "cats_int64s"
-        hot.append(graph.add("OneHotEncoder", [name], f"{to}_{name}_hot", "ai.onnx.ml", zeros=1, **{kind: values}))
+        known = {"cats_strings" if inputs()[name] == "string" else "cats_int64s": values}
+        hot.append(graph.add("OneHotEncoder", [name], f"{to}_{name}_hot", "ai.onnx.ml", zeros=1, **known))
     return hot
 
 
@@ -93,23 +94,26 @@ def _linear(graph: _Graph, to: str, model: Regression) -> str:
                   f"{to}_log")
     x = graph.add("Sub", [x, graph.constant(f"{to}_mean", made.mean)], f"{to}_centred")
     x = graph.add("Div", [x, graph.constant(f"{to}_deviation", made.deviation)], f"{to}_scaled")
-    x = graph.add("Clip", [x, graph.constant(f"{to}_least", -CLIP), graph.constant(f"{to}_most", CLIP)], f"{to}_z")
+    ends = [graph.constant(f"{to}_least", -CLIP), graph.constant(f"{to}_most", CLIP)]
+    x = graph.add("Clip", [x, *ends], f"{to}_z")
     hot = [graph.add("Cast", [h], f"{h}_double", to=TensorProto.DOUBLE) for h in _categories(graph, to, made)]
     x = graph.add("Concat", [x, *hot], f"{to}_inputs", axis=1)
-    x = graph.add("MatMul", [x, graph.constant(f"{to}_coefficients", model.coefficients[:, None])], f"{to}_product")
+    slopes = graph.constant(f"{to}_coefficients", model.coefficients[:, None])
+    x = graph.add("MatMul", [x, slopes], f"{to}_product")
     return graph.add("Add", [x, graph.constant(f"{to}_intercept", model.intercept)], f"{to}_log_factor")
 
 
 def _trees(graph: _Graph, to: str, model: Boosted) -> str:
-    numbers = graph.add("Cast", [_numbers(graph, to, model.preparation)], f"{to}_single", to=TensorProto.FLOAT)
-    x = graph.add("Concat", [numbers, *_categories(graph, to, model.preparation)], f"{to}_inputs", axis=1)
-    x = graph.add("TreeEnsembleRegressor", [x], f"{to}_sum", "ai.onnx.ml", n_targets=1, aggregate_function="SUM",
-                  post_transform="NONE", **tree_attributes(model.trees))
+    made = model.preparation
+    numbers = graph.add("Cast", [_numbers(graph, to, made)], f"{to}_single", to=TensorProto.FLOAT)
+    x = graph.add("Concat", [numbers, *_categories(graph, to, made)], f"{to}_inputs", axis=1)
+    x = graph.add("TreeEnsembleRegressor", [x], f"{to}_sum", "ai.onnx.ml", n_targets=1,
+                  aggregate_function="SUM", post_transform="NONE", **tree_attributes(model.trees))
     return graph.add("Cast", [x], f"{to}_log_factor", to=TensorProto.DOUBLE)
 
 
 def tree_attributes(trees: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """XGBoost's trees as attributes of ONNX's TreeEnsembleRegressor: left where x < value, or by default if NaN."""
+    """XGBoost's trees for ONNX's TreeEnsembleRegressor: left where x < value, or by default where NaN."""
     found: dict[str, list[Any]] = {f"nodes_{k}": [] for k in (
         "treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids",
         "missing_value_tracks_true")}

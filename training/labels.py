@@ -1,9 +1,9 @@
 """Labels from core, as known in a night: counts and exposures by line, segment and business date.
 
 Conversions arrive for days after the click. The share of them that is known at an age (nights since the
-business date) is estimated from how deliveries grew, by chain ladder (Mack 1993, 'Distribution-free calculation
-of the standard error of chain ladder reserve estimates'), and the clicks that a conversion rate counts on are
-multiplied by it: a Poisson count thinned by a known share is Poisson with that share of the exposure.
+business date) is estimated from how deliveries grew, by chain ladder (Mack 1993, 'Distribution-free
+calculation of the standard error of chain ladder reserve estimates'), and the clicks that a conversion rate
+counts on are multiplied by it: a Poisson count thinned by a share is Poisson with that share of the exposure.
 """
 
 from datetime import date, timedelta
@@ -57,8 +57,8 @@ _LABELS = """
 def labels(unit: str, night: date) -> pd.DataFrame:
     """One row a line, segment and business date of the lookback, in key order.
 
-    `impressions` and `clicks`; `conversions` and `conversion_clicks`, the clicks of which they are known so far,
-    both null while unknown.
+    `impressions` and `clicks`; `conversions` and `conversion_clicks`, the clicks whose conversions those are
+    so far, both null while unknown.
     """
     since = night - timedelta(days=LOOKBACK_DAYS)
     with tables.connect() as connection:
@@ -74,7 +74,7 @@ def labels(unit: str, night: date) -> pd.DataFrame:
         first = found[faults].iloc[0]
         raise MoeError(f"{ADS} of unit {unit} has no impressions or clicks for line {first['line_id']}, "
                        f"{first['business_date']:%Y-%m-%d}",
-                       "mend the source's mapping, and land the nights again (`moe run land --from … --to …`)")
+                       "mend the source's mapping, then `moe run land --from … --to …` again")
     return found
 
 
@@ -85,6 +85,6 @@ def known_shares(growth: pd.DataFrame) -> pd.DataFrame:
     delivered twice count as final.
     """
     ordered = growth.sort_values(["platform", "age"], ascending=[True, False])
-    factor = (ordered["before"] / ordered["after"]).where((ordered["before"] > 0) & (ordered["after"] > 0), 1.0)
+    factor = (ordered["before"] / ordered["after"]).where(ordered[["before", "after"]].min(axis=1) > 0, 1.0)
     known = factor.groupby(ordered["platform"]).cumprod().clip(upper=1.0)
     return ordered[["platform", "age"]].assign(known=known).astype({"age": "int64", "known": "float64"})

@@ -1,9 +1,10 @@
 """The candidates: two regressions of counts with exposure, and the shrunk rate that they must beat.
 
 All are Poisson rates with exposure (McCullagh & Nelder 1989, ch. 6): E[events] = exposure · base · exp(f(x)),
-where base is the shrunk rate of the last 28 days. So log(exposure · base) is the offset, f is a correction, and
-regularisation pulls towards the baseline. Fitting events / (exposure · base) with that product as weight is the
-same likelihood. Platforms report more conversions than clicks, and fractions of them: a Bernoulli would fail.
+where base is the shrunk rate of the last 28 days. So log(exposure · base) is the offset, f is a correction,
+and regularisation pulls towards the baseline. Fitting events / (exposure · base) with that product as weight
+has the same likelihood. Platforms report fractions of conversions, and more of them than clicks, which a
+Bernoulli model cannot hold.
 """
 
 import json
@@ -23,8 +24,9 @@ PRIOR_PRECISION = 10.0
 "Of the regression's coefficients, on standardised features: a standard deviation of 0.3 in log rate."
 CLIP = 4.0
 "Standard deviations at which the regression's inputs end: it must not extrapolate a slope to a giant line."
-TREES = {"objective": "count:poisson", "base_score": 1.0, "eta": 0.1, "max_depth": 3, "min_child_weight": 25.0,
-         "lambda": 25.0, "max_bin": 64, "subsample": 0.8, "tree_method": "hist", "seed": SEED, "nthread": 1}
+TREES = {"objective": "count:poisson", "base_score": 1.0, "eta": 0.1, "max_depth": 3, "subsample": 0.8,
+         "min_child_weight": 25.0, "lambda": 25.0, "tree_method": "hist", "max_bin": 64,
+         "seed": SEED, "nthread": 1}
 "Weights are expected events, so a leaf holds 25 of them and is shrunk as by 25 more. One thread: same bytes."
 ROUNDS = 150
 
@@ -46,7 +48,7 @@ class Preparation:
         return np.hstack([numbers, self._categories(columns).astype(np.float32)])
 
     def scaled(self, columns: Mapping[str, Any]) -> FloatArray:
-        """The regression's inputs (n, f + categories): clipped, standardised logarithms, and ones and zeros."""
+        """The regression's inputs (n, f + categories): standardised logarithms, and ones and zeros."""
         numbers = np.column_stack([columns[name] for name in self.numbers])
         numbers = np.maximum(np.where(np.isnan(numbers), self.fill, numbers), 0.0)
         logs = (np.log(numbers + self.offset) - self.mean) / self.deviation
@@ -79,7 +81,8 @@ def prepare(sample: Sample) -> Preparation:
 class Correction(Protocol):
     """f(x): the logarithm of a rate over its baseline."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def log_factor(self, columns: Mapping[str, Any]) -> FloatArray:
         """Shape (n,)."""
@@ -161,11 +164,11 @@ def candidates(target: Target, train: Sample) -> list[Rate]:
     linear = PoissonRegressor(alpha=PRIOR_PRECISION / weight.sum(), solver="newton-cholesky", max_iter=100)
     linear.fit(made.scaled(train.columns), ratio, sample_weight=weight)
     trees = xgb.train(TREES, xgb.DMatrix(made.raw(train.columns), ratio, weight=weight), ROUNDS)
-    return [baseline, Rate(target, Regression(made, linear.coef_, float(linear.intercept_)), baseline.fallback),
-            Rate(target, Boosted(made, trees), baseline.fallback)]
+    corrections = (Regression(made, linear.coef_, float(linear.intercept_)), Boosted(made, trees))
+    return [baseline, *(Rate(target, correction, baseline.fallback) for correction in corrections)]
 
 
 def dispersion(events: FloatArray, expected: FloatArray) -> float:
-    """Pearson's variance over mean after removing the level, at least 1 (quasi-Poisson; as above, ch. 6.2.3)."""
+    """Pearson's variance over mean once the level is right, at least 1 (as above, ch. 6.2.3)."""
     level = expected * (events.sum() / expected.sum())
     return max(1.0, float(np.mean((events - level) ** 2 / level)))

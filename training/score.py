@@ -1,4 +1,4 @@
-"""The nightly job `score`: tomorrow's rates of every line and segment, by the model that holds in the night."""
+"""The nightly job `score`: tomorrow's rates of every line and segment, by the model of the night."""
 
 from typing import Any
 

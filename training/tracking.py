@@ -1,4 +1,7 @@
-"""What MLflow holds of a training: a run, its measures, and a registered version. It follows the publication log."""
+"""What MLflow holds of a training: a run with its measures, and a registered version.
+
+MLflow follows the publication log: its alias says nothing that the log has not said before.
+"""
 
 import logging
 import os
@@ -46,8 +49,10 @@ def record(unit: str, version: str, params: dict[str, Any], metrics: dict[str, f
         mlflow.log_params(params)
         mlflow.log_metrics(metrics)
         mlflow.log_table(deciles, "calibration.json")
-        info = mlflow.onnx.log_model(onnx.load_from_string(model), name="model", pip_requirements=REQUIREMENTS,
-                                     registered_model_name=registered_name(unit), save_as_external_data=False)
+        info = mlflow.onnx.log_model(
+            onnx.load_from_string(model), name="model", pip_requirements=REQUIREMENTS,
+            registered_model_name=registered_name(unit), save_as_external_data=False,
+        )
     client.set_model_version_tag(registered_name(unit), info.registered_model_version, "bundle", version)
 
 

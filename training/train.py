@@ -2,8 +2,8 @@
 
     moe train --unit advertiser --date 2026-07-15
 
-Order: training set → fit and choose → ONNX → parity → bundle folder → MLflow → publication log → MLflow alias.
-The log is the authority; a crash before it publishes nothing, and training again picks up where it broke.
+Order: training set → fit and choose → ONNX → bundle folder → parity → MLflow → publication log → MLflow's
+alias. The log is the authority; a crash before it publishes nothing, and training again mends what lacks.
 """
 
 from datetime import date
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from feature_repo.store import SERVICE
 from moe import publish
@@ -29,12 +29,12 @@ from training.models import SEED
 def train(unit: Unit, night: date) -> dict[str, Any]:
     """Train on what was known in `night`, and make the model effective from that night on.
 
-    The same data give the same version; where it is effective already, nothing moves. Raises MoeError with what
-    to do where there are no features or too few rows, and PublishError for a night before the live model's.
+    The same data give the same version; where it is effective already, nothing moves. Raises MoeError with
+    what to do where there are no features or too few rows, PublishError for a night before the live model's.
     """
     live = publish.live("model", unit.unit)
     if live and night.isoformat() < live.effective:
-        raise PublishError(f"model {live.moved_to} of {live.effective} is live, so one of {night} would not be used",
+        raise PublishError(f"a model of {night} would be older than the live one of {live.effective}",
                            f"train for {live.effective} or a later night")
     frame = training_set(unit.unit, night)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes

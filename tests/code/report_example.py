@@ -57,7 +57,10 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
     ceiling = 1.9 * rng.lognormal(0, 0.13, lines) * (typical + half) ** 2 / half * unit
     before = [cents(v) for v in typical]
     after, shadow = allocate(ceiling, half, before)
-    names = [f"{CAMPAIGNS[i % 6]} · {REGIONS[i % 7]}{f' {i // 42 + 1}' if i >= 42 else ''}" for i in range(lines)]
+    names = [
+        f"{CAMPAIGNS[i % 6]} · {REGIONS[i % 7]}" + (f" {i // 42 + 1}" if i >= 42 else "")
+        for i in range(lines)
+    ]
     total = sum(after, Decimal(0))
     budgets, curves, history, plans, bids = [], [], [], [], []
     for i in range(lines):
@@ -71,7 +74,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
             "cap": "More would pay, but the largest daily change is reached.",
             "floor": "Less would pay, but the least budget agreed for the line is reached.",
             "lock": "Locked by Ana Ruiz until 20 June: trade fair.",
-            "none": f"At yesterday’s budget its next dollar returned {'more' if change > 0 else 'less'} than elsewhere.",
+            "none": f"Its next dollar returned {'more' if change > 0 else 'less'} than elsewhere.",
         }[binding]
         budgets.append({
             **who, "platform": PLATFORMS[i % 4], "business_date": DAY, "budget": after[i], "currency": "USD",
@@ -82,10 +85,12 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         })  # fmt: skip
         curves.append({
             **who, "objective": objective, "ceiling": a, "half_saturation": k, "typical_spend": typical[i],
-            "spend_low": typical[i] * 0.5, "spend_high": typical[i] * 1.5, "days_observed": days - UNKNOWN_DAYS,
+            "spend_low": typical[i] * 0.5, "spend_high": typical[i] * 1.5,
+            "days_observed": max(days - UNKNOWN_DAYS, 0),
             "log_ceiling_variance": 0.04, "log_half_saturation_variance": 0.06, "log_covariance": 0.04,
         })  # fmt: skip
-        spend = typical[i] * np.clip(1 + 0.2 * np.sin(np.arange(days) / 7 * 2 * np.pi) + rng.normal(0, 0.13, days), 0.3, None)
+        weekly = 1 + 0.2 * np.sin(np.arange(days) / 7 * 2 * np.pi)
+        spend = typical[i] * np.clip(weekly + rng.normal(0, 0.13, days), 0.3, None)
         outcome = a * spend / (spend + k) * rng.lognormal(0, 0.18, days) / unit
         for j in range(days):
             known = j < days - UNKNOWN_DAYS
@@ -93,19 +98,21 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
             count, worth = cents(outcome[j] / 40), cents(outcome[j])
             history.append({
                 "unit": "advertiser", "night": NIGHT, **who, "platform": PLATFORMS[i % 4],
-                "business_date": NIGHT - timedelta(days=days - 1 - j), "impressions": clicks * 40, "clicks": clicks,
-                "spend": paid, "currency": "USD", "conversions": count if known else None,
+                "business_date": NIGHT - timedelta(days=days - 1 - j), "impressions": clicks * 40,
+                "clicks": clicks, "spend": paid, "currency": "USD", "conversions": count if known else None,
                 "conversion_value": worth if known else None, "outcome_known": known,
-                "click_through_rate": 0.025, "conversion_rate": float(count) / clicks if known and clicks else None,
-                "cost_per_click": 0.6, "cost_per_acquisition": float(paid / count) if known and count else None,
+                "click_through_rate": 0.025, "cost_per_click": 0.6,
+                "conversion_rate": float(count) / clicks if known and clicks else None,
+                "cost_per_acquisition": float(paid / count) if known and count else None,
                 "return_on_ad_spend": float(worth / paid) if known else None,
             })  # fmt: skip
         for day in (NIGHT - timedelta(days=1), NIGHT):
             short = 0.58 if (i, day) == (2, NIGHT) else float(rng.normal(0.99, 0.04))
             paid = cents(old * short)
             plans.append({
-                **who, "business_date": day, "planned_budget": before[i], "spend": paid, "difference": paid - before[i],
-                "currency": "USD", "conversions": None, "conversion_value": None,
+                **who, "business_date": day, "planned_budget": before[i], "spend": paid,
+                "difference": paid - before[i], "currency": "USD",
+                "conversions": None, "conversion_value": None,
             })  # fmt: skip
         for s, segment in enumerate(SEGMENTS):
             bid = 0.4 + 0.35 * s + i % 5 * 0.07
@@ -127,13 +134,16 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         "optimality_gap": 0.0002, "shadow_price": shadow, "held": False, "hold_reason": "",
         "notes": "Meta restated 4 and 5 June: 212 conversions were added.", "model_version": "5f2c9a17",
     }  # fmt: skip
-    orders = [{"business_date": NIGHT - timedelta(days=j), "orders": 420 + 60 * (j % 7 == 4) - j, "cancelled": 9,
-               "returned": 21, "order_value": cents(21_000 - 40.5 * j), "currency": "USD"} for j in range(days)]  # fmt: skip
+    orders = [{
+        "business_date": NIGHT - timedelta(days=j), "orders": 420 + 60 * (j % 7 == 4) - j, "cancelled": 9,
+        "returned": 21, "order_value": cents(21_000 - 40.5 * j), "currency": "USD",
+    } for j in range(days)]  # fmt: skip
+    money = ("budget", "previous_budget", "status_quo_budget", "floor", "cap")
+    live = {"night": NIGHT, "who": "scheduler", "when": "2026-06-12 04:12 UTC", "reason": ""}
     return ReportData(
         unit="advertiser", unit_name="Nordlicht Outdoor", night=NIGHT, currency="USD", objective=objective,
-        release=release, live={"night": NIGHT, "who": "scheduler", "when": "2026-06-12 04:12 UTC", "reason": ""},
-        budgets=table(budgets, **{c: CENTS for c in ("budget", "previous_budget", "status_quo_budget", "floor", "cap")},
-                      override_id=pa.string()),
+        release=release, live=live,
+        budgets=table(budgets, **dict.fromkeys(money, CENTS), override_id=pa.string()),
         bids=table(bids, bid=pa.decimal128(18, 4), bid_cap=pa.decimal128(18, 4), expected_spend=CENTS),
         curves=table(curves),
         history=table(history, spend=MICRO, conversions=MICRO, conversion_value=MICRO),
@@ -146,12 +156,19 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
 
 def quarantine(rows: int = 41) -> pa.Table:
     """Rows of one file with a broken number, and one without an identifier."""
-    empty = {"impressions": None, "clicks": None, "spend": Decimal("31.5"), "conversions": None, "conversion_value": None}
-    found = [{"source": "amazon_ads", "file": "sp_2026-06-11.csv", "row": 12 + i, "column": "clicks", "rule": "not a number",
-              "value": f"{i}O", "remedy": "Export the file again with numbers as plain digits.", **empty}
-             for i in range(rows)]  # fmt: skip
-    found.append({"source": "shop", "file": "orders_2026-06-11.parquet", "row": 900, "column": "order_id", "rule": "required",
-                  "value": None, "remedy": "Ask the shop team for the missing order number.", **empty, "spend": None})  # fmt: skip
+    read: dict[str, Any] = dict.fromkeys(
+        ("impressions", "clicks", "spend", "conversions", "conversion_value")
+    )
+    found = [{
+        "source": "amazon_ads", "file": "sp_2026-06-11.csv", "row": 12 + i, "column": "clicks",
+        "rule": "not a number", "value": f"{i}O",
+        "remedy": "Export the file again with numbers as plain digits.", **read, "spend": Decimal("31.5"),
+    } for i in range(rows)]  # fmt: skip
+    found.append({
+        "source": "shop", "file": "orders_2026-06-11.parquet", "row": 900, "column": "order_id",
+        "rule": "required", "value": None, **read,
+        "remedy": "Ask the shop team for the missing order number.",
+    })  # fmt: skip
     types = dict.fromkeys(("source", "file", "column", "rule", "value", "remedy"), pa.string())
     amounts = dict.fromkeys(("spend", "conversions", "conversion_value"), pa.decimal128(18, 6))
     return table(found, **types, row=pa.int64(), impressions=pa.int64(), clicks=pa.int64(), **amounts)
@@ -162,16 +179,18 @@ def warnings() -> pa.Table:
     return table([
         {"source": "tiktok", "file": "report_2026-06-11.json", "finding": "late", "column": "", "rows": 0,
          "message": "The delivery of 11 June came after the night; 10 June was used."},
-        {"source": "google_ads", "file": "campaign_2026-06-11.csv", "finding": "extra_column", "column": "ad_strength",
-         "rows": 1260, "message": "The column is not in the contract and was ignored."},
+        {"source": "google_ads", "file": "campaign_2026-06-11.csv", "finding": "extra_column",
+         "column": "ad_strength", "rows": 1260,
+         "message": "The column is not in the contract and was ignored."},
     ])  # fmt: skip
 
 
 def steps() -> list[dict[str, Any]]:
     """The ledger of a night with one step skipped."""
-    names = ("land", "gate", "sessions", "attribution", "marts", "score", "curves", "allocate", "bids", "release")
+    names = ("land", "gate", "sessions", "attribution", "marts", "score", "curves", "bids", "release")
     night: list[dict[str, Any]] = [
-        {"job": name, "status": "done", "seconds": 0.7 + 1.9 * i, "reason": ""} for i, name in enumerate(names)
+        {"job": name, "status": "done", "seconds": 0.7 + 1.9 * i, "reason": ""}
+        for i, name in enumerate(names)
     ]
     night[3] |= {"status": "skipped", "seconds": 0.0, "reason": "The unit has no web events."}
     return night
@@ -196,5 +215,7 @@ def first_night(lines: int = 3) -> ReportData:
 def held(reason: str = "Spend of Google Ads for 11 June is missing.", lines: int = 18) -> ReportData:
     """A held night: the one before stays live."""
     data = example(lines)
-    live = {"night": NIGHT - timedelta(days=1), "who": "scheduler", "when": "2026-06-11 04:09 UTC", "reason": ""}
-    return replace(data, live=live, release={**data.release, "held": True, "hold_reason": reason})
+    live = {"night": NIGHT - timedelta(days=1), "who": "scheduler", "when": "2026-06-11 04:09 UTC"}
+    return replace(
+        data, live={**live, "reason": ""}, release={**data.release, "held": True, "hold_reason": reason}
+    )

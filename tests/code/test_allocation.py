@@ -87,10 +87,28 @@ def test_never_worse_than_the_scaled_status_quo(problem, data):
     assert result.expected_value >= best.expected_value
 
 
+def test_a_handful_of_cents_against_every_split():
+    """Curves that bend within cents, where rounding matters most, and where it loses to the status quo."""
+    kept = 0
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        curves = known(np.exp(random.normal(0, 1, 3)), np.exp(random.normal(-3, 1, 3)))
+        upper, total = random.integers(4, 12, 3), 12
+        splits = [(i, j, total - i - j) for i in range(total + 1) for j in range(total + 1 - i)]
+        values = {s: float(curves.value(np.array(s) / 100).sum()) for s in splits if (s <= upper).all()}
+        best = max(values, key=values.__getitem__)
+        result = allocate(curves, total, np.zeros(3), upper)
+        assert result.expected_value == pytest.approx(values[best], rel=1e-3)
+        guarded = allocate(curves, total, np.zeros(3), upper, best)
+        assert guarded.expected_value >= values[best]
+        kept += result.expected_value < values[best]
+    assert kept > 0
+
+
 def test_status_quo_keeps_proportions():
     free = np.zeros(3, dtype=np.int64), np.full(3, 10**9)
     assert scaled_status_quo([100, 200, 300], 1_200, *free).tolist() == [200, 400, 600]
-    assert scaled_status_quo([100, 200, 300], 1_000, *free).tolist() == [166, 333, 501]
+    assert scaled_status_quo([100, 200, 300], 1_000, *free).tolist() == [167, 333, 500]
     assert scaled_status_quo([100, 200, 300], 1_200, [0, 0, 0], [150, 10**9, 10**9]).tolist() == [
         150,
         420,
@@ -128,7 +146,7 @@ def test_a_higher_cap_never_costs(problem, line, more):
 @given(st.integers(2, 25), st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
 @settings(deadline=None, max_examples=60)
 def test_agrees_with_a_general_solver(n, seed, fill):
-    """In units of each line's k and with room in every bound, without which Clarabel 0.11 gives up at times."""
+    """In units of each line's k and with room in every bound, as Clarabel 0.11 may give up otherwise."""
     random = np.random.default_rng(seed)
     curves = known(np.exp(random.normal(5, 1, n)), np.exp(random.normal(4, 1, n)))
     lower = random.integers(0, 5_000, n)
@@ -153,12 +171,15 @@ def test_shadow_price_is_what_one_more_unit_returns(total):
     assert more.expected_value - result.expected_value == pytest.approx(result.shadow_price, rel=0.02)
 
 
+@pytest.mark.filterwarnings("error")
 def test_sums_of_huge_caps_do_not_overflow():
     n = 100
     result = allocate(known(np.ones(n), np.ones(n)), 10**6, np.zeros(n), np.full(n, np.iinfo(np.int64).max))
     assert limits(np.full(n, 10**4), 10**6, high=np.iinfo(np.int64).max).widened_step is None
     assert (result.budget_cents == 10**4).all()
     assert (result.binding == "").all()
+    worthless = allocate(known(np.zeros(n), np.ones(n)), 10**6, np.zeros(n), np.full(n, np.iinfo(np.int64).max))
+    assert worthless.budget_cents.sum() == 10**6 and worthless.gap == 0
 
 
 # Bounds
@@ -174,9 +195,7 @@ def override(kind, line="A", amount="50", who="Ana", until=date(2026, 7, 3), rea
 
 
 def test_steps_unit_bounds_and_starting_from_zero():
-    at = limits(
-        [10_000, 40_000, 0, 90_000], 140_000, low=[0, 0, 0, 80_000], high=[10**7, 45_000, 10**7, 10**7]
-    )
+    at = limits([10_000, 40_000, 0, 90_000], 140_000, low=[0, 0, 0, 80_000], high=[10**7, 45_000, 10**7, 10**7])
     assert at.lower_cents.tolist() == [7_500, 30_000, 0, 80_000]
     assert at.upper_cents.tolist() == [12_500, 45_000, 2_000, 112_500]
     assert at.lower_from.tolist() == ["step", "step", "floor", "floor"]
@@ -225,18 +244,12 @@ def test_steps_widen_by_the_smallest_factor(seed, scale):
 
 
 def test_infeasible_names_lines_amounts_and_repair():
-    with pytest.raises(
-        Infeasible, match=r"floors add up to 1,200.00 but the total is 1,000.00: lower a floor or ra"
-    ):
+    with pytest.raises(Infeasible, match=r"floors add up to 1,200.00 but the total is 1,000.00: lower a floor or ra"):
         limits([50_000, 50_000], 100_000, low=60_000)
-    with pytest.raises(
-        Infeasible, match=r"caps add up to 800.00, less than .* 1,000.00: .* by 200.00; .*'B' at 300"
-    ):
+    with pytest.raises(Infeasible, match=r"caps add up to 800.00, less than .* 1,000.00: .* by 200.00; .*'B' at 300"):
         limits([50_000, 50_000], 100_000, high=[50_000, 30_000], names=["A", "B"])
     said = line_limits([override("floor", "B", "600")], "AB", np.array([0, 0]))
-    with pytest.raises(
-        Infeasible, match=r"line 'B': the override asks for 600.00 but the line's maximum is 500.00"
-    ):
+    with pytest.raises(Infeasible, match=r"line 'B': the override asks for 600.00 but the line's maximum is 500.00"):
         limits([0, 0], 50_000, high=50_000, overrides=said, names="AB")
     with pytest.raises(Infeasible, match=r"line 0: the minimum 2.00 is above the maximum 1.00"):
         limits([0], 100, low=200, high=100)
@@ -277,12 +290,8 @@ def test_bad_override_rows(row, message):
 
 def test_overrides_that_cannot_both_hold():
     previous = np.array([100, 100])
-    with pytest.raises(
-        ValueError, match=r"floor o1 of 60.00 .Ana. is above the cap o2 of 50.00 .Ben.: end one"
-    ):
-        line_limits(
-            [override("floor", "A", "60"), override("cap", "A", who="Ben", name="o2")], "AB", previous
-        )
+    with pytest.raises(ValueError, match=r"floor o1 of 60.00 .Ana. is above the cap o2 of 50.00 .Ben.: end one"):
+        line_limits([override("floor", "A", "60"), override("cap", "A", who="Ben", name="o2")], "AB", previous)
     with pytest.raises(ValueError, match="is above the lock"):
         line_limits([override("lock", "A", "60"), override("lock", "A", "50", name="o2")], "AB", previous)
     with pytest.raises(ValueError, match="unknown line 'Z'"):
@@ -314,9 +323,7 @@ def test_reasons_say_why():
     previous = np.array([10_000, 10_000, 10_000, 10_000, 0, 10_000, 10_000])
     curves = known([900, 100, 500, 300, 5, 900, 10], [300, 100, 200, 100, 100, 300, 100])
     ids = "ABCDEFG"
-    said = line_limits(
-        [override("lock", "C"), override("cap", "F", "110", reason="low stock")], ids, previous
-    )
+    said = line_limits([override("lock", "C"), override("cap", "F", "110", reason="low stock")], ids, previous)
     at = limits(previous, 57_000, high=[10**7, 10**7, 10**7, 10_500, 10**7, 10**7, 10**7], overrides=said)
     result = allocate(curves, 57_000, at.lower_cents, at.upper_cents)
     told = dict(zip(ids, reason(previous, result, at, curves, said), strict=True))
@@ -328,10 +335,7 @@ def test_reasons_say_why():
     price = f"{result.shadow_price:.2f}"
     assert told["B"].code == "raised" if result.budget_cents[1] > 10_000 else "lowered"
     assert told["B"].text.endswith(f"against {price} across the lines")
-    assert (
-        told["E"].text
-        == f"Not funded: the first dollar here would return 0.05, against {price} across the lines"
-    )
+    assert told["E"].text == f"Not funded: the first dollar here would return 0.05, against {price} across the lines"
     assert {code for code, _ in told.values()} <= set(REASON_CODES)
 
 
@@ -343,9 +347,7 @@ def test_every_reason_agrees_with_the_move(problem, scale):
     total = min(int(total * scale), 10**9)
     at = limits(previous, total, high=10**9)
     result = allocate(curves, total, at.lower_cents, at.upper_cents)
-    for old, new, (code, text) in zip(
-        previous, result.budget_cents, reason(previous, result, at, curves), strict=True
-    ):
+    for old, new, (code, text) in zip(previous, result.budget_cents, reason(previous, result, at, curves), strict=True):
         assert not text.startswith("Raised") or new > old
         assert not text.startswith("Lowered") or new < old
         assert code not in ("raised", "step_up") or new > old

@@ -116,9 +116,7 @@ def test_the_price_floor_keeps_a_click_from_costing_more_than_it_returns():
 
 
 def test_a_budget_that_fits_exactly_is_not_paced():
-    result = bids(
-        [0], 0.1, 10, clicks=3, cost_per_click=0.1, budget_cents=[30], shadow_price=1, price_floor=1
-    )
+    result = bids([0], 0.1, 10, clicks=3, cost_per_click=0.1, budget_cents=[30], shadow_price=1, price_floor=1)
     assert result.bid.tolist() == [10_000]  # 3 × 0.1 × 100 is 30.000000000000004 in floating point
     assert result.expected_spend_cents.tolist() == [30]
 

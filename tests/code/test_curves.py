@@ -38,9 +38,7 @@ def test_known_parameters_come_back():
 def test_pooling_beats_fitting_each_line_alone():
     line, _, spend, outcome, _, k, _ = world(n_days=10)
     together = fit(line, spend, outcome, 200)
-    alone = np.array(
-        [fit(0 * line[line == i], spend[line == i], outcome[line == i], 1).k[0] for i in range(200)]
-    )
+    alone = np.array([fit(0 * line[line == i], spend[line == i], outcome[line == i], 1).k[0] for i in range(200)])
     assert np.abs(np.log(together.k / k)).mean() < 0.8 * np.abs(np.log(alone / k)).mean()
 
 
@@ -61,9 +59,7 @@ def test_curves_rise_and_flatten():
     assert (value[0] == 0).all()
     assert (np.diff(value, axis=0) > 0).all()
     assert (np.diff(marginal, axis=0) < 0).all()
-    assert np.allclose(
-        np.diff(value, axis=0) / np.diff(at, axis=0), (marginal[1:] + marginal[:-1]) / 2, rtol=1e-3
-    )
+    assert np.allclose(np.diff(value, axis=0) / np.diff(at, axis=0), (marginal[1:] + marginal[:-1]) / 2, rtol=1e-3)
     for price in (0.5, 2.0):
         spend_at = curves.spend_at(price)
         assert np.allclose(curves.marginal(spend_at)[spend_at > 0], price)
@@ -86,9 +82,7 @@ def test_few_days_shrink_and_are_unsure():
     assert (relative[0] > relative[1]).mean() > 0.95
 
 
-@pytest.mark.parametrize(
-    "case", ["no rows", "unknown", "zero spend", "one day", "constant", "no return", "refunds"]
-)
+@pytest.mark.parametrize("case", ["no rows", "unknown", "zero spend", "one day", "constant", "no return", "refunds"])
 def test_odd_lines_are_finite_and_leave_the_others_alone(case):
     line, day, spend, outcome, *_ = world(n_lines=50)
     plain = fit(line, spend, outcome, 50)
@@ -117,6 +111,8 @@ def test_odd_lines_are_finite_and_leave_the_others_alone(case):
     if case in ("no rows", "unknown", "zero spend"):  # the group's shape, and nothing claimed of its range
         group = np.exp(np.log(curves.k / curves.typical_spend)[1:].mean())
         assert curves.k[0] / curves.typical_spend[0] == pytest.approx(group, rel=0.1)
+        if case != "unknown":
+            assert curves.typical_spend[0] == pytest.approx(np.median(curves.typical_spend[1:]))
         assert curves.days_observed[0] == curves.spend_low[0] == curves.spend_high[0] == 0
     if case == "no return":
         assert curves.value(50.0)[0] < 0.2 * plain.value(50.0)[0]

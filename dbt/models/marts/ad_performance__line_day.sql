@@ -18,8 +18,8 @@ select
     line_days.unit,
     {{ night() }} as night,
     line_days.line_id,
-    lines.line_name,
-    lines.platform,
+    newest.line_name,
+    newest.platform,
     line_days.business_date,
     line_days.impressions,
     line_days.clicks,
@@ -30,5 +30,5 @@ select
     line_days.outcome_known,
     {{ metrics() }}
 from line_days
-inner join {{ ref('int_line__newest') }} as lines
-    on line_days.unit = lines.unit and line_days.line_id = lines.line_id
+inner join {{ ref('int_line__newest') }} as newest
+    on line_days.unit = newest.unit and line_days.line_id = newest.line_id

@@ -1,0 +1,90 @@
+"""The job `bid`: the largest bid a click of every line and segment, so that no line is expected to overspend."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from decisions.bids import SCALE, bids
+from decisions.jobs.allocate import _cents, _money
+from moe.jobs import Night
+
+PRIOR_CONVERSIONS = 10.0
+"""Conversions that the unit's mean value counts for in each line's own value of a conversion."""
+DAYS = 7.0
+
+
+def bid(
+    night: Night, budgets: pa.Table, allocation: pa.Table, scores: pa.Table, ads: pa.Table, history: pa.Table
+) -> dict[str, pa.Table]:
+    """Rows of out.bid__line_segment, for every line with a budget row and every segment scored."""
+    lines = {r["line_id"]: r for r in budgets.to_pylist()}
+    order = sorted(lines)
+    recent = {(r["line_id"], r["segment"]): r for r in ads.to_pylist()}
+    rows = [r for r in sorted(scores.to_pylist(), key=lambda r: (r["line_id"], r["segment"]))
+            if r["line_id"] in lines and (r["line_id"], r["segment"]) in recent]
+    values = _value_per_conversion(history, order, night)
+    seen = [recent[r["line_id"], r["segment"]] for r in rows]
+    clicks = _expected_clicks(rows, seen, lines)
+    objective_is_money = night.unit.objective == "conversion_value"
+    whole = allocation.to_pylist()[0]
+    made = bids(
+        np.array([order.index(r["line_id"]) for r in rows], dtype=np.int64),
+        np.array([r["conversion_rate"] for r in rows]),
+        np.array([values[r["line_id"]] if objective_is_money else 1.0 for r in rows]),
+        clicks,
+        np.array([r["cost_per_click_7d"] for r in seen]),
+        np.array([_cents(lines[line]["budget"]) for line in order], dtype=np.int64),
+        whole["shadow_price"],
+        # A click never costs more than it returns; conversions without a value have no such price.
+        price_floor=1.0 if objective_is_money else 1e-9,
+        bid_floor=int(night.unit.bids.floor * SCALE),
+        bid_cap=int(night.unit.bids.cap * SCALE),
+    )
+    no_budget = [lines[r["line_id"]]["budget"] == 0 for r in rows]
+    return {"out.bid__line_segment": pa.table({
+        "line_id": [r["line_id"] for r in rows],
+        "segment": [r["segment"] for r in rows],
+        "line_name": [lines[r["line_id"]]["line_name"] for r in rows],
+        "business_date": pa.array([night.decided_day] * len(rows), pa.date32()),
+        "bid": _bid_money(made.bid),
+        "bid_cap": _bid_money([int(night.unit.bids.cap * SCALE)] * len(rows)),
+        "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
+        "click_rate": pa.array([r["click_rate"] for r in rows], pa.float64()),
+        "conversion_rate": pa.array([r["conversion_rate"] for r in rows], pa.float64()),
+        "value_per_conversion": pa.array([values[r["line_id"]] for r in rows], pa.float64()),
+        "expected_clicks": pa.array(clicks, pa.float64()),
+        "expected_spend": _money(made.expected_spend_cents),
+        "binding": ["no_budget" if none else (str(b) or "none")
+                    for none, b in zip(no_budget, made.binding, strict=True)],
+        "reason": list(made.reason),
+    })}
+
+
+def _value_per_conversion(history: pa.Table, lines: list[str], night: Night) -> dict[str, float]:
+    """Value of a conversion by line in the unit's currency, shrunk to the unit's mean."""
+    value, conversions = dict.fromkeys(lines, 0.0), dict.fromkeys(lines, 0.0)
+    for r in history.to_pylist():
+        if r["line_id"] in value and r["conversions"] is not None:
+            value[r["line_id"]] += float(r["conversion_value"] or 0)
+            conversions[r["line_id"]] += float(r["conversions"])
+    total = sum(conversions.values())
+    mean = sum(value.values()) / total if total else 0.0
+    return {line: (value[line] + mean * PRIOR_CONVERSIONS) / (conversions[line] + PRIOR_CONVERSIONS)
+            for line in lines}
+
+
+def _expected_clicks(rows: list[dict[str, Any]], seen: list[dict[str, Any]], lines: dict[str, Any]) -> Any:
+    """Clicks a day at today's cost, the segments sharing the line's budget as they shared its recent spend."""
+    spent: dict[str, float] = {}
+    for r in seen:
+        spent[r["line_id"]] = spent.get(r["line_id"], 0.0) + r["spend_7d"] / DAYS
+    scale = [float(lines[r["line_id"]]["budget"]) / spent[r["line_id"]] if spent[r["line_id"]] > 0 else 0.0
+             for r in rows]
+    return np.array([s["clicks_7d"] / DAYS * k for s, k in zip(seen, scale, strict=True)])
+
+
+def _bid_money(amounts: Any) -> pa.Array:
+    from decimal import Decimal
+
+    return pa.array([Decimal(int(a)).scaleb(-4) for a in amounts], pa.decimal128(18, 4))

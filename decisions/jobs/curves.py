@@ -1,0 +1,99 @@
+"""The job `curves`: fit the response of every budget line from what was known in the night."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from decisions.curves import Curves, fit
+from decisions.maturity import share_known
+from moe.errors import MoeError
+from moe.jobs import Night
+
+UNPLACED = "unplaced"
+OLDEST = 45
+"""Days after which an outcome counts as fully reported."""
+
+
+def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, pa.Table]:
+    """Curves by budget line: `history` is marts.ad_performance__line_day, `deliveries` core as delivered."""
+    objective = night.unit.objective
+    rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night)]
+    names = {r["line_id"]: r["line_name"] for r in sorted(rows, key=lambda r: r["business_date"])}
+    lines = sorted(names)
+    known = known_share(deliveries, objective)
+    age = np.array([(night.date - r["business_date"]).days for r in rows])
+    share = known[np.minimum(age, OLDEST)] if rows else np.ones(0)
+    outcome = np.array([np.nan if r[objective] is None else float(r[objective]) for r in rows]) / share
+    try:
+        fitted = fit(
+            [lines.index(r["line_id"]) for r in rows],
+            np.array([float(r["spend"]) for r in rows]),
+            outcome,
+            len(lines),
+            weights=share,
+            day=_day_index([r["business_date"] for r in rows]),
+        )
+    except ValueError as error:
+        raise MoeError(f"no curve can be fitted for {night.unit.unit} in the night of {night.date}: {error}",
+                       f"check `moe show marts.ad_performance__line_day --unit {night.unit.unit}`; a first "
+                       "night needs days whose conversions are known") from error
+    return {"out.curve__line": as_table(fitted, lines, names, objective)}
+
+
+def is_funded(line_id: str, night: Night) -> bool:
+    """Whether a line can have a budget at all."""
+    return line_id != UNPLACED and line_id not in night.unit.line_excluded
+
+
+def known_share(deliveries: pa.Table, objective: str) -> Any:
+    """Share of the outcome reported by age, from the deliveries of core.ad_performance__ad_day."""
+    kept = deliveries.filter(pa.compute.is_valid(deliveries.column(objective)))
+    grouped = kept.group_by(["business_date", "night"]).aggregate([(objective, "sum")])
+    rows = grouped.to_pylist()
+    return share_known(
+        [r["business_date"].toordinal() for r in rows],
+        [(r["night"] - r["business_date"]).days for r in rows],
+        [float(r[f"{objective}_sum"]) for r in rows],
+        OLDEST,
+    )
+
+
+def _day_index(days: list[date]) -> list[int]:
+    first = min(days, default=date.min)
+    return [(day - first).days for day in days]
+
+
+def as_table(fitted: Curves, lines: list[str], names: dict[str, str], objective: str) -> pa.Table:
+    """Rows of out.curve__line. The fit's covariance is of (log a/k, log k), the table's of (log a, log k)."""
+    slope, both, half = fitted.cov[:, 0, 0], fitted.cov[:, 0, 1], fitted.cov[:, 1, 1]
+    return pa.table({
+        "line_id": lines,
+        "line_name": [names[line] for line in lines],
+        "objective": [objective] * len(lines),
+        "ceiling": fitted.a,
+        "half_saturation": fitted.k,
+        "typical_spend": fitted.typical_spend,
+        "spend_low": fitted.spend_low,
+        "spend_high": fitted.spend_high,
+        "days_observed": fitted.days_observed,
+        "log_ceiling_variance": slope + 2 * both + half,
+        "log_half_saturation_variance": half,
+        "log_covariance": both + half,
+    })
+
+
+def from_table(table: pa.Table) -> Curves:
+    """The curves of out.curve__line, in its order."""
+    column = {name: table.column(name).to_numpy() for name in table.column_names if name not in ("unit", "night")}
+    half = column["log_half_saturation_variance"]
+    both = column["log_covariance"] - half
+    slope = column["log_ceiling_variance"] - 2 * both - half
+    cov = np.stack([np.stack([slope, both], axis=-1), np.stack([both, half], axis=-1)], axis=-2)
+    nothing = np.zeros(table.num_rows)
+    return Curves(
+        a=column["ceiling"], k=column["half_saturation"], cov=cov, days_observed=column["days_observed"],
+        spend_low=column["spend_low"], spend_high=column["spend_high"], typical_spend=column["typical_spend"],
+        dispersion=nothing, demand=np.zeros(0),
+    )

@@ -1,0 +1,74 @@
+"""The job `release`: the night's candidate as one row, with the checks that may hold it."""
+
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from moe.jobs import Night
+
+GAP_ALLOWED = 0.001
+"""Optimality gap above which a candidate is held: the dual search ends far below it."""
+
+
+def release(
+    night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table
+) -> dict[str, pa.Table]:
+    """The row of out.release__night."""
+    lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
+    bid_rows = bids.to_pylist()
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist())
+    versions = sorted(set(scores.column("model_version").to_pylist()))
+    return {"out.release__night": pa.table({
+        "business_date": [night.decided_day],
+        "lines": [len(lines)],
+        "lines_changed": [sum(r["budget"] != r["previous_budget"] for r in lines)],
+        "bids": [len(bid_rows)],
+        "total": pa.array([_sum(lines, "budget")], pa.decimal128(18, 2)),
+        "total_configured": pa.array([whole["total_configured"]], pa.decimal128(18, 2)),
+        "currency": [whole["currency"]],
+        "objective": [whole["objective"]],
+        "expected_value": [whole["expected_value"]],
+        "status_quo_value": [whole["status_quo_value"]],
+        "upper_bound": [whole["upper_bound"]],
+        "optimality_gap": [whole["optimality_gap"]],
+        "shadow_price": [whole["shadow_price"]],
+        "held": [bool(held)],
+        "hold_reason": [" ".join(held)],
+        "notes": [whole["notes"]],
+        "model_version": pa.array([versions[0] if versions else None], pa.string()),
+    })}
+
+
+def _holds(
+    lines: list[dict[str, Any]], whole: dict[str, Any], bids: list[dict[str, Any]], warnings: list[dict[str, Any]]
+) -> list[str]:
+    """Sentences that say why the candidate may not be made live; none where it may."""
+    found = []
+    if _sum(lines, "budget") != whole["total_configured"]:
+        found.append(f"Budgets add up to {_sum(lines, 'budget'):,.2f}, not to {whole['total_configured']:,.2f}.")
+    outside = [r["line_name"] for r in lines if not r["floor"] <= r["budget"] <= r["cap"]]
+    if outside:
+        found.append(f"Outside their bounds: {', '.join(outside)}.")
+    if whole["expected_value"] < whole["status_quo_value"] * (1 - 1e-9):
+        found.append("Today's split is expected to return more.")
+    if whole["optimality_gap"] > GAP_ALLOWED:
+        found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")
+    above = [f"{r['line_name']} / {r['segment']}" for r in bids if r["bid"] > r["bid_cap"]]
+    if above:
+        found.append(f"Bids above their cap: {', '.join(above)}.")
+    budget = {r["line_id"]: r["budget"] for r in lines}
+    spend: dict[str, Decimal] = {}
+    for r in bids:
+        spend[r["line_id"]] = spend.get(r["line_id"], Decimal(0)) + r["expected_spend"]
+    over = [line for line, amount in sorted(spend.items()) if amount > budget[line]]
+    if over:
+        found.append(f"Bids are expected to overspend: {', '.join(over)}.")
+    late = [w["source"] for w in warnings if w["finding"] == "late" and w["message"].startswith("hold")]
+    if late:
+        found.append(f"Not delivered: {', '.join(late)}.")
+    return found
+
+
+def _sum(rows: list[dict[str, Any]], column: str) -> Decimal:
+    return sum((r[column] for r in rows), Decimal(0))

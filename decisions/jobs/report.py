@@ -1,0 +1,59 @@
+"""The nightly page of a unit, from the night's tables and its ledger."""
+
+import os
+from typing import Any
+
+import pyarrow as pa
+
+from decisions.report import ReportData, render
+from moe import ledger, publish, tables
+from moe.contracts import contract
+from moe.jobs import NIGHT, Night
+
+
+def report(night: Night) -> dict[str, pa.Table]:
+    """Write the report of the night: index.html, and CSV files beside it. Fills no table.
+
+    Raises MissingInput where the night has no release yet.
+    """
+    unit = night.unit
+
+    def read(table: str) -> pa.Table:
+        return tables.read(table, unit.unit, night.date)
+
+    folder = night.settings.report(unit.unit, night.date)
+    checks = night.settings.data_docs / unit.unit / night.date.isoformat() / "index.html"
+    live = publish.live("release", unit.unit)
+    orders = read("marts.order__day")
+    data = ReportData(
+        unit=unit.unit,
+        unit_name=unit.name,
+        night=night.date,
+        currency=unit.currency,
+        objective=unit.objective,
+        release=read("out.release__night").to_pylist()[0],
+        live={"night": live.effective, "who": live.who, "when": live.at, "reason": live.reason} if live else None,
+        budgets=read("out.budget__line"),
+        bids=read("out.bid__line_segment"),
+        curves=read("out.curve__line"),
+        history=read("marts.ad_performance__line_day"),
+        plan_vs_actual=read("marts.plan_vs_actual__line_day"),
+        orders=orders if orders.num_rows else None,
+        quarantine=_or_empty("core.quarantine__row", night),
+        warnings=_or_empty("core.warning__finding", night),
+        steps=_steps(night),
+        links={"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {},
+    )
+    render(data, folder)
+    return {}
+
+
+def _or_empty(table: str, night: Night) -> pa.Table:
+    paths = tables.files(table, night.unit.unit, night.date, night.date)
+    return tables.read(table, night.unit.unit, night.date) if paths else contract(table).schema.empty_table()
+
+
+def _steps(night: Night) -> list[dict[str, Any]]:
+    done = ledger.newest(night.unit.unit, night.date)
+    return [{k: done[job.name][k] for k in ("job", "status", "seconds", "reason")}
+            for job in NIGHT if job.name in done]

@@ -1,0 +1,299 @@
+"""The nightly report without a browser: the rules of the actions, safety, exact totals, size, determinism."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from decisions.report import ReportData, formats, render, tables
+from decisions.report.actions import Action, actions
+from decisions.report.files import csv_bytes
+from decisions.report.gain import difference_error, expected_gain, response
+from decisions.report.page import embedded, header
+from tests.code.report_example import NIGHT, example, first_night, held, quarantine
+
+
+def quiet(**changes: Any) -> ReportData:
+    """A live night on which there is nothing to do, with `changes`."""
+    data = example(6)
+    budgets = with_column(data.budgets, "previous_budget", data.budgets["budget"].to_pylist())
+    budgets = with_column(budgets, "binding", ["none"] * 6)
+    calm = replace(
+        data,
+        budgets=budgets,
+        plan_vs_actual=None,
+        quarantine=data.quarantine.slice(0, 0),
+        warnings=data.warnings.slice(0, 0),
+        release={**data.release, "lines_changed": 0},
+    )
+    return replace(calm, **changes)
+
+
+def with_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    i = table.schema.get_field_index(name)
+    return table.set_column(i, name, pa.array(values, table.schema.field(i).type))
+
+
+def only(found: list[Action]) -> Action:
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_nothing_to_do_is_an_answer(tmp_path: Path) -> None:
+    assert actions(quiet()) == []
+    assert "Nothing to do." in render(quiet(), tmp_path).read_text()
+
+
+def test_apply_names_the_largest_move() -> None:
+    data = quiet()
+    budgets = data.budgets["budget"].to_pylist()
+    before = [budgets[0] - 300, budgets[1] + 250, budgets[2] + 50, *budgets[3:]]
+    action = only(actions(quiet(budgets=with_column(data.budgets, "previous_budget", before))))
+    names = data.budgets["line_name"].to_pylist()
+    assert action.verb == "Apply"
+    assert action.title == f"Move 250.00\u00a0USD from {names[1]} to {names[0]}"
+    assert action.stake == pytest.approx(abs(expected_gain(data).value))
+
+
+def test_look_where_spend_left_the_plan_on_the_newest_day_only() -> None:
+    plan = example(6).plan_vs_actual
+    assert plan is not None
+    spend = plan["planned_budget"].to_pylist()
+    newest = [i for i, day in enumerate(plan["business_date"].to_pylist()) if day == NIGHT]
+    older = next(i for i in range(len(spend)) if i not in newest)
+    spend[newest[0]] *= Decimal("0.6")
+    spend[newest[1]] *= Decimal("0.8")  # within what a platform does by itself
+    spend[older] *= Decimal("0.1")
+    action = only(actions(quiet(plan_vs_actual=with_column(plan, "spend", spend))))
+    assert action.verb == "Look"
+    assert "spent 40\u00a0% less than planned on Thu\u00a011\u00a0Jun" in action.title
+    assert action.stake == pytest.approx(float(plan["planned_budget"][newest[0]].as_py()) * 0.4)
+
+
+def test_spend_without_a_plan_is_named() -> None:
+    plan = example(6).plan_vs_actual
+    assert plan is not None
+    free = with_column(plan, "planned_budget", [Decimal("0.00")] * plan.num_rows)
+    assert "but nothing was planned" in actions(quiet(plan_vs_actual=free))[0].title
+
+
+def test_quarantine_counts_rows_once_and_their_spend_is_the_stake() -> None:
+    rows = quarantine(413).slice(0, 413)
+    twice = pa.concat_tables([rows, with_column(rows.slice(0, 5), "rule", ["range"] * 5)])
+    action = only(actions(quiet(quarantine=twice)))
+    assert (action.verb, action.title) == ("Fix", "413 rows of amazon_ads were quarantined")
+    assert "sp_2026-06-11.csv: not a number in clicks." in action.detail
+    assert action.stake == pytest.approx(413 * 31.5)
+
+
+@pytest.mark.parametrize(
+    ("binding", "factor", "verb"),
+    [("cap", 2.0, "Raise"), ("cap", 0.5, None), ("floor", 0.5, "Lower"), ("floor", 2.0, None),
+     ("lock", 2.0, "Review"), ("lock", 0.5, "Review"), ("none", 2.0, None), ("cap", 1.01, None)],
+)  # fmt: skip
+def test_limits_that_cost_money_are_named(binding: str, factor: float, verb: str | None) -> None:
+    data = quiet()
+    returns = data.release["shadow_price"] * factor
+    budgets = with_column(data.budgets, "binding", [binding] + ["none"] * 5)
+    budgets = with_column(
+        budgets, "marginal_value", [returns, *data.budgets["marginal_value"].to_pylist()[1:]]
+    )
+    found = actions(quiet(budgets=budgets))
+    assert [a.verb for a in found] == ([verb] if verb else [])
+    if verb:
+        assert f"the next USD returns {returns:.2f}" in found[0].title
+
+
+def test_no_cap_is_raised_beyond_what_the_data_support() -> None:
+    data = quiet()
+    budgets = with_column(data.budgets, "binding", ["cap"] * 6)
+    budgets = with_column(budgets, "marginal_value", [data.release["shadow_price"] * 2] * 6)
+    narrow = with_column(data.curves, "spend_high", [1.0] * 6)
+    assert len(actions(quiet(budgets=budgets))) == 6
+    assert actions(quiet(budgets=budgets, curves=narrow)) == []
+
+
+def test_urgent_first_then_by_money() -> None:
+    found = actions(example())
+    assert [a.stake for a in found] == sorted((a.stake for a in found), reverse=True)
+    failed = replace(
+        example(), steps=[{"job": "land", "status": "failed", "seconds": 1.0, "reason": "no disk"}]
+    )
+    assert actions(failed)[0].title == "Step land failed"
+
+
+def test_a_held_night_is_not_applied() -> None:
+    found = actions(held("Google Ads is missing."))
+    assert found[0].verb == "Decide"
+    assert "Google Ads is missing." in found[0].detail
+    assert "the night of Wednesday 10 June 2026 stay live" in found[0].detail
+    assert "Apply" not in {a.verb for a in found}
+
+
+def test_gain_range_comes_from_the_curves() -> None:
+    data = example()
+    gain = expected_gain(data)
+    assert gain.value == pytest.approx(data.release["expected_value"] - data.release["status_quo_value"])
+    assert gain.low < gain.value < gain.high
+    curve = data.curves.to_pylist()[0]
+    step = 1e-5
+    up = {**curve, "ceiling": curve["ceiling"] * (1 + step)}
+    slope = ((response(up, 90) - response(up, 60)) - (response(curve, 90) - response(curve, 60))) / step
+    only_a = {**curve, "log_half_saturation_variance": 0.0, "log_covariance": 0.0}
+    assert difference_error(only_a, 90, 60) == pytest.approx(abs(slope) * 0.2, rel=1e-3)
+    assert difference_error(curve, 70, 70) == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [(formats.money(Decimal("1234.5"), "USD"), "1,234.50\u00a0USD"), (formats.percent(0.123), "12.3\u00a0%"),
+     (formats.number(3400, signed=True), "+3,400"), (formats.number(-0.001, 2, signed=True), "0.00"),
+     (formats.number(Decimal("-7.25"), 2), "\u22127.25"), (formats.number(None), "\u2013"),
+     (formats.number(float("nan")), "\u2013"), (formats.compact(12_500), "12.5k"),
+     (formats.money(Decimal("0.1") + Decimal("0.2"), "EUR"), "0.30\u00a0EUR"),
+     (formats.count(1, "line"), "1 line"), (formats.long_day(NIGHT), "Thursday 11 June 2026")],
+)  # fmt: skip
+def test_numbers_for_people(written: str, expected: str) -> None:
+    assert written == expected
+
+
+@pytest.mark.parametrize("lines", [1, 18, 1000, 1003])
+def test_budgets_on_the_page_are_the_release_to_the_cent(lines: int, tmp_path: Path) -> None:
+    data = example(lines, days=3)
+    text = render(data, tmp_path).read_text()
+    shown = {i: Decimal(b) for i, b in re.findall(r'<tr data-line="([^"]+)" data-budget="([^"]+)">', text)}
+    told = dict(zip(data.budgets["line_id"].to_pylist(), data.budgets["budget"].to_pylist(), strict=True))
+    rest = re.findall(r'<tr data-rest="([^"]+)">', text)
+    total = Decimal(re.findall(r'<tr data-total="([^"]+)">', text)[0])
+    assert all(told[i] == b for i, b in shown.items())
+    assert len(shown) == min(lines, 1000)
+    assert sum(shown.values()) + sum(map(Decimal, rest)) == total == data.release["total"]
+    assert f'id="total" data-value="{data.release["total"]}"' in text
+    assert "Do not apply" not in text
+
+
+def test_a_total_that_does_not_add_up_is_said() -> None:
+    data = example()
+    wrong = replace(data, release={**data.release, "total": data.release["total"] + Decimal("0.01")})
+    assert header(data)["mismatch"] == ""
+    assert header(wrong)["mismatch"] == formats.money(data.release["total"], "USD")
+
+
+def test_names_cannot_become_markup_or_script(tmp_path: Path) -> None:
+    evil = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
+    data = example(3)
+    data = replace(
+        data,
+        unit_name=evil,
+        budgets=with_column(data.budgets, "line_name", [evil] * 3),
+        curves=with_column(data.curves, "line_name", [evil] * 3),
+        history=with_column(data.history, "line_name", [evil] * data.history.num_rows),
+        links={"bad": "javascript:alert(3)", evil: "https://example.org/?a=1&b=2"},
+    )
+    text = render(data, tmp_path).read_text()
+    assert evil not in text
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert 'href="javascript' not in text
+    assert text.count("<script") == text.count("</script>") == 4
+    block = re.search(r'<script type="application/json" id="series-data">(.*?)</script>', text, re.S)
+    assert block is not None
+    assert json.loads(block[1])["sets"][1]["name"] == evil
+    assert json.loads(embedded({"a": "</script>\u2028&"})) == {"a": "</script>\u2028&"}
+
+
+def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
+    text = render(example(3), tmp_path).read_text()
+    assert not re.findall(r'(?:src|srcset)="(?!data:)', text)
+    assert not re.findall(r'<link[^>]+href="(?!data:)', text)
+    assert not re.findall(r"@import|url\(", text)
+    assert "default-src 'none'" in text.replace("&#39;", "'")
+
+
+@pytest.mark.parametrize("value", ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1"])
+def test_csv_cells_cannot_run(value: str) -> None:
+    text = csv_bytes(pa.table({"name": [value, "a-b", None], "n": [-1.5, 2.0, None]})).decode("utf-8-sig")
+    first = text.splitlines()[1]
+    assert first.startswith(f'"\'{value}"')
+    assert first.endswith(",-1.5"), "numbers stay numbers"
+    assert '"a-b"' in text
+
+
+def test_csv_files_hold_the_tables(tmp_path: Path) -> None:
+    data = example(5, days=10)
+    render(data, tmp_path)
+    for name, table in tables(data).items():
+        assert table is not None
+        read = pd.read_csv(tmp_path / name, dtype=str, keep_default_na=False)
+        assert list(read.columns) == table.column_names
+        for column in table.column_names:
+            told = ["" if v is None else v for v in table[column].to_pylist()]
+            if pa.types.is_floating(table.schema.field(column).type):
+                assert [float(v) for v in read[column] if v] == [v for v in told if v != ""]
+            elif pa.types.is_decimal(table.schema.field(column).type):
+                assert [Decimal(v) for v in read[column] if v] == [v for v in told if v != ""]
+            else:
+                written = [str(v).lower() if isinstance(v, bool) else str(v) for v in told]
+                assert list(read[column]) == written, (name, column)
+
+
+def test_a_first_night_renders_and_leaves_no_stale_file(tmp_path: Path) -> None:
+    render(example(3, days=5), tmp_path)
+    assert (tmp_path / "plan_vs_actual.csv").exists()
+    text = render(first_night(), tmp_path).read_text()
+    assert not (tmp_path / "plan_vs_actual.csv").exists()
+    assert not (tmp_path / "orders.csv").exists()
+    for words in ("There is no plan to compare with yet", "No curve could be fitted yet", "has no bids",
+                  "Every delivered row passed", "has been made live yet"):  # fmt: skip
+        assert words in text
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")], "no temporary file is left"
+
+
+def test_every_table_may_be_empty(tmp_path: Path) -> None:
+    data = first_night()
+    nothing = replace(
+        data,
+        budgets=data.budgets.slice(0, 0),
+        history=data.history.slice(0, 0),
+        steps=[],
+        links={},
+        release={**data.release, "total": Decimal("0.00"), "total_configured": Decimal("0.00"), "lines": 0,
+                 "lines_changed": 0, "expected_value": 0.0, "status_quo_value": 0.0, "shadow_price": 0.0},
+    )  # fmt: skip
+    assert "This release has no budget lines." in render(nothing, tmp_path).read_text()
+
+
+def test_held_and_candidate_say_what_is_live_instead(tmp_path: Path) -> None:
+    text = " ".join(render(held("Spend is missing."), tmp_path).read_text().split())
+    assert "<strong>Why it is held:</strong> Spend is missing." in text
+    assert "the budgets of the night of Wednesday 10 June 2026" in text
+    older = replace(example(3), live={**held().live, "night": NIGHT - timedelta(days=3)})  # type: ignore[dict-item]
+    assert "CANDIDATE – not live" in render(older, tmp_path).read_text()
+
+
+def test_a_thousand_lines_stay_under_two_megabytes(tmp_path: Path) -> None:
+    data = example(1000)
+    page = render(data, tmp_path)
+    assert page.stat().st_size < 2_000_000
+    text = page.read_text()
+    assert text.count("<figure>") == 24
+    assert "The 24 of 1,000 lines whose budgets move most" in text
+    assert "The first 300 of 3,000 bids. All of them are in bids.csv." in text
+    assert len((tmp_path / "bids.csv").read_text().splitlines()) == 3001
+
+
+@pytest.mark.parametrize("objective", ["conversion_value", "conversions"])
+def test_the_same_night_gives_the_same_bytes(objective: str, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        render(example(18, days=30, objective=objective), tmp_path / folder)
+    names = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert "index.html" in names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
