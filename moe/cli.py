@@ -168,6 +168,14 @@ def train(day: DateOption = None, unit: UnitOption = "") -> None:
     out.print_json(json.dumps(result, default=str))
 
 
+@app.command()
+def pages() -> None:
+    """Write one page a table to docs/tables, from the contracts."""
+    from moe.pages import folder, write
+
+    out.print(f"{write()} pages in {folder()}")
+
+
 @release_app.command("show")
 def release_show(unit: UnitOption = "") -> None:
     """Show what is live, and how it came to be."""

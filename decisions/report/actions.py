@@ -6,30 +6,16 @@ next conversion costs (one over the release's shadow price), so that unlike thin
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from decisions.report.data import ReportData
-from decisions.report.formats import count, long_day, money, number, outcome, percent, short_day
-from decisions.report.gain import expected_gain
+from decisions.report.formats import count, long_day, money, number, outcome, percent, sentence, short_day
+from decisions.report.gain import as_money, expected_gain
+from decisions.report.limits import SMALL, limits
+from decisions.report.views import Action
 
 SHOWN = 3
 OFF_PLAN = 0.25  # spend further than this from its plan; platforms overdeliver a day by up to 20 % by design
-SMALL = 0.002  # below this share of the total an action is not worth a person's minute
-STEP = 0.1  # limits are judged by moving them a tenth: the curve is trusted near the budget, not far away
-WORTH = 1.15  # a limit is named when its line's next return is this much better (or worse) than elsewhere
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing to do: a verb, what to do, why, the money at stake a day, and the section that shows it."""
-
-    verb: str
-    title: str
-    detail: str
-    stake: float
-    section: str
-    urgent: bool = False
 
 
 def actions(data: ReportData) -> list[Action]:
@@ -40,25 +26,18 @@ def actions(data: ReportData) -> list[Action]:
         *_apply(data),
         *_off_plan(data),
         *_quarantined(data),
-        *_limits(data),
+        *limits(data),
         *_late(data),
     ]
     return sorted(found, key=lambda a: (not a.urgent, -a.stake, a.verb, a.title))
 
 
-def _as_money(value: float, data: ReportData) -> float:
-    if data.objective == "conversion_value":
-        return value
-    price = data.release["shadow_price"]
-    return value / price if price > 0 else 0.0
-
-
 def _publish(data: ReportData) -> Iterator[Action]:
     live = "nothing is live" if data.live is None else f"the budgets of {_live_day(data)} stay live"
     gain = expected_gain(data)
-    stake = max(_as_money(gain.value, data), 0.0)
+    stake = max(as_money(gain.value, data), 0.0)
     if data.status == "held":
-        detail = f"{data.release['hold_reason']} Until then {live}: do not apply tonight’s budgets."
+        detail = f"{sentence(data.release['hold_reason'])} Until then {live}: do not apply tonight’s budgets."
         yield Action("Decide", "Clear the hold on tonight’s budgets", detail, stake, "top", urgent=True)
     elif data.status == "candidate" and data.release["lines_changed"]:
         detail = (
@@ -101,29 +80,29 @@ def _apply(data: ReportData) -> Iterator[Action]:
     detail = f"All changes together: {together} expected a day."
     if rest:
         detail = f"The largest move; {count(rest, 'other line')} change too. {detail}"
-    detail += f" {taker['reason'] if up > 0 else giver['reason']}"
-    yield Action("Apply", title, detail, abs(_as_money(gain, data)), "budgets")
+    detail += f" {sentence(taker['reason'] if up > 0 else giver['reason'])}"
+    yield Action("Apply", title, detail, abs(as_money(gain, data)), "budgets")
 
 
 def _off_plan(data: ReportData) -> Iterator[Action]:
     table = data.plan_vs_actual
-    if table is None or not table.num_rows:
+    if table is None:
         return
     rows = table.to_pylist()
-    day = max(row["business_date"] for row in rows)
+    day = max((row["business_date"] for row in rows if row["planned_budget"] is not None), default=None)
     for row in rows:
-        planned, spend = float(row["planned_budget"]), float(row["spend"] or 0)
+        planned, spend = float(row["planned_budget"] or 0), float(row["spend"] or 0)
         miss = spend - planned
         if row["business_date"] != day or abs(miss) <= OFF_PLAN * planned:
             continue
         if abs(miss) < SMALL * float(data.release["total"]):
             continue
-        much = (
-            f"{percent(abs(miss) / planned, 0)} {'more' if miss > 0 else 'less'} than"
-            if planned
-            else "but nothing was"
-        )
-        title = f"{row['line_name']} spent {much} planned on {short_day(day)}"
+        much = "without a plan"
+        if planned:
+            much = f"{percent(abs(miss) / planned, 0)} {'more' if miss > 0 else 'less'} than planned"
+        title = f"{row['line_name']} spent {much} on {short_day(day)}"
+        if row["spend"] is None:
+            title = f"{row['line_name']} reported no spend for {short_day(day)}"
         check = (
             "check that the platform has the released budget"
             if miss > 0
@@ -143,37 +122,10 @@ def _quarantined(data: ReportData) -> Iterator[Action]:
         rule, column, remedy = min(faults, key=lambda fault: (-faults[fault], fault))
         title = f"{count(len(spend), 'row')} of {source} {'was' if len(spend) == 1 else 'were'} quarantined"
         missing = sum(spend.values())
-        detail = f"{file}: {rule} in {column}. {remedy}"
+        detail = f"{file}: {rule} in {column}. {sentence(remedy)}"
         if missing:
             detail += f" Their spend, {number(missing, 2)}, is missing from tonight’s numbers."
         yield Action("Fix", title, detail, missing, "problems")
-
-
-def _limits(data: ReportData) -> Iterator[Action]:
-    """Caps, floors and locks that cost more than a little, where the data support going further."""
-    elsewhere = data.release["shadow_price"]
-    supported = {row["line_id"]: row["spend_high"] for row in data.curves.to_pylist()}
-    for row in data.budgets.to_pylist():
-        name, budget, returns = row["line_name"], float(row["budget"]), row["marginal_value"]
-        step = STEP * budget
-        stake = _as_money(abs(returns - elsewhere) * step, data)
-        if row["binding"] == "none" or stake < SMALL * float(data.release["total"]):
-            continue
-        too_low = returns > WORTH * elsewhere and budget <= supported.get(row["line_id"], budget)
-        too_high = returns * WORTH < elsewhere
-        match row["binding"], too_low, too_high:
-            case "cap", True, _:
-                verb, title = "Raise", f"Raise the cap on {name}"
-            case "floor", _, True:
-                verb, title = "Lower", f"Lower the floor of {name}"
-            case ("lock", True, _) | ("lock", _, True):
-                verb, title = "Review", f"Review the lock on {name}"
-            case _:
-                continue
-        digits = 2 if data.objective == "conversion_value" else 3
-        title += f": the next {data.currency} returns {number(returns, digits)}"
-        detail = f"Elsewhere it returns {number(elsewhere, digits)}. {row['reason']}"
-        yield Action(verb, title, detail, stake, "curves")
 
 
 def _late(data: ReportData) -> Iterator[Action]:

@@ -9,6 +9,7 @@ from decisions.report.views import Cell, Column, Row, TableView, amount, guess, 
 
 MOST_BUDGETS = 1000  # about 0.8 kB a row: the page stays under 2 MB
 BINDING = {"floor": "at floor", "cap": "at cap", "lock": "locked"}
+STEPS = {"step_up": "largest step", "step_down": "largest step"}  # the limit is that of one night's move
 ZERO = Decimal(0)
 
 
@@ -61,7 +62,11 @@ def _budget_row(r: dict[str, Any], widest: Decimal, digits: int) -> Row:
             ),
             guess(r["expected_value"], sub=f"± {formats.estimate(r['expected_value_se'])}"),
             Cell(formats.number(r["marginal_value"], digits), repr(r["marginal_value"])),
-            Cell(r["reason"], badge=BINDING.get(r["binding"], ""), tone=r["binding"]),
+            Cell(
+                r["reason"],
+                badge=STEPS.get(r["reason_code"]) or BINDING.get(r["binding"], ""),
+                tone=r["binding"],
+            ),
         ],
         {"line": r["line_id"], "budget": str(r["budget"])},
     )

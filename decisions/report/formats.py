@@ -84,3 +84,9 @@ def short_day(day: date) -> str:
 def count(n: int, noun: str) -> str:
     """1 line, 1,200 lines."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """Text that others wrote, closed so that another sentence may follow."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?…" else f"{text}."

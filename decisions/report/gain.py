@@ -99,3 +99,11 @@ def _words(value: float, error: float, chance: float) -> str:
     if chance >= 0.4:
         return "Too close to call: expect no visible difference to today’s split."
     return "Expected to bring less than today’s split: a constraint forces the change."
+
+
+def as_money(value: float, data: ReportData) -> float:
+    """A value of the objective in the unit's currency: a conversion is worth what the next one costs."""
+    if data.objective == "conversion_value":
+        return value
+    price = data.release["shadow_price"]
+    return float(value / price) if price > 0 else 0.0

@@ -122,7 +122,7 @@ def steps(data: ReportData) -> TableView:
 def steps_words(data: ReportData) -> str:
     """One sentence: how many steps went which way, and how long they took."""
     went = Counter(step["status"] for step in data.steps)
-    parts = [f"{went[status]} {status}" for status in ("done", "skipped", "failed") if went[status]]
+    parts = [f"{went[status]} {status}" for status in sorted(went)]
     seconds = sum(step["seconds"] or 0 for step in data.steps)
     ran = formats.count(len(data.steps), "step")
     return f"{ran}: {', '.join(parts)}, in {formats.number(seconds)} seconds."

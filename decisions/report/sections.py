@@ -26,11 +26,14 @@ ZERO = Decimal(0)
 def plan(data: ReportData) -> TableView | None:
     """The newest day for which there was a plan, the largest difference first; None before there was one."""
     table = data.plan_vs_actual
-    if table is None or not table.num_rows:
+    rows = [] if table is None else table.to_pylist()
+    day = max((r["business_date"] for r in rows if r["planned_budget"] is not None), default=None)
+    if day is None:
         return None
-    rows = table.to_pylist()
-    day = max(r["business_date"] for r in rows)
-    rows = [{**r, "spend": r["spend"] or ZERO} for r in rows if r["business_date"] == day]
+    missing = {"spend": ZERO, "planned_budget": ZERO}  # counts as nothing, as it does in the mart
+    rows = [
+        {**r, **{k: v for k, v in missing.items() if r[k] is None}} for r in rows if r["business_date"] == day
+    ]
     rows.sort(key=lambda r: (-abs(r["spend"] - r["planned_budget"]), r["line_id"]))
     total: dict[str, Any] = {
         key: None if any(r[key] is None for r in rows) else sum(r[key] for r in rows)
@@ -116,7 +119,7 @@ def bids(data: ReportData) -> TableView:
                     share(r["click_rate"], 2),
                     share(r["conversion_rate"], 2),
                     guess(r["value_per_conversion"]),
-                    Cell("", value=HELD_BY[r["binding"]], badge=HELD_BY[r["binding"]], tone=r["binding"]),
+                    _held_by(r["binding"]),
                     Cell(r["reason"]),
                 ]
             )
@@ -125,3 +128,8 @@ def bids(data: ReportData) -> TableView:
         fold=15,
         note=left_out(len(shown), len(rows), "bids", "bids.csv"),
     )
+
+
+def _held_by(binding: str) -> Cell:
+    words = HELD_BY.get(binding, binding)
+    return Cell("", value=words, badge=words, tone=binding)

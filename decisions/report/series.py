@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from decisions.report.data import ReportData
 
 MOST_LINES = 60  # about 2 kB a line
+MOST_DAYS = 90
 MEASURES = ("spend", "conversions", "conversion_value")
 
 
@@ -16,26 +17,24 @@ def series(data: ReportData) -> dict[str, Any]:
     """{"first": ISO date, "known": [0 | 1 a day], "sets": [{"name", "spend", …, one number or null a day}]}.
 
     A day is known when every line's outcome is; the total of a day that is not known is null, not a part
-    of it. The first set is the total, then the lines that spent most.
+    of it. A platform that never reports a value adds none to the total. The first set is the total, then
+    come the lines that spent most.
     """
     history = data.history
     if not history.num_rows:
         return {"first": "", "currency": data.currency, "known": [], "sets": [], "orders": [], "lines": 0}
-    known = pc.and_(
-        pc.fill_null(history["outcome_known"], False),
-        pc.and_(pc.is_valid(history["conversions"]), pc.is_valid(history["conversion_value"])),
-    )
+    history = history.filter(pc.greater(history["business_date"], _last(history) - timedelta(days=MOST_DAYS)))
     slim = pa.table(
         {
             "line_id": history["line_id"],
             "line_name": history["line_name"],
             "business_date": history["business_date"],
-            "known": known,
+            "known": pc.fill_null(history["outcome_known"], False),
             **{m: pc.cast(history[m], pa.float64()) for m in MEASURES},
         }
     )
     first = pc.min(slim["business_date"]).as_py()
-    days = (pc.max(slim["business_date"]).as_py() - first).days + 1
+    days = (_last(slim) - first).days + 1
     summed = [(m, "sum") for m in MEASURES] + [("known", "min")]
     total = slim.group_by("business_date", use_threads=False).aggregate(summed).to_pylist()
     by_day = {row["business_date"]: row for row in total}
@@ -55,6 +54,11 @@ def series(data: ReportData) -> dict[str, Any]:
         "orders": _orders(data.orders, everyday),
         "lines": len(pc.unique(slim["line_id"])),
     }
+
+
+def _last(history: pa.Table) -> date:
+    last: date = pc.max(history["business_date"]).as_py()
+    return last
 
 
 def _largest_lines(slim: pa.Table) -> list[tuple[str, str]]:

@@ -76,3 +76,15 @@ def left_out(shown: int, total: int, what: str, file: str) -> str:
 def ratio(part: Decimal | float, whole: Decimal | float) -> float | None:
     """part / whole, None where there is no whole."""
     return float(part) / float(whole) if whole else None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do: a verb, what to do, why, the money at stake a day, and the section that shows it."""
+
+    verb: str
+    title: str
+    detail: str
+    stake: float
+    section: str
+    urgent: bool = False

@@ -17,6 +17,7 @@ CAMPAIGNS = ("Brand search", "Generic search", "Prospecting", "Retargeting", "Sh
 REGIONS = ("Germany", "France", "Nordics", "Iberia", "Benelux", "Italy", "Poland")
 SEGMENTS = ("new visitors", "returning", "basket left")
 UNKNOWN_DAYS = 3
+CODES = {"cap": "step_up", "floor": "floor", "lock": "locked"}
 LOCKED = 5  # this line's budget is a person's
 CENT = Decimal("0.01")
 MICRO = pa.decimal128(38, 6)
@@ -81,7 +82,8 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
             "previous_budget": before[i], "status_quo_budget": before[i], "floor": cents(old * 0.75),
             "cap": cents(old * 1.25), "expected_value": value, "expected_value_se": value * 0.12,
             "status_quo_value": a * old / (old + k), "marginal_value": slope, "binding": binding,
-            "reason_code": binding, "reason": reason, "override_id": "o-17" if binding == "lock" else None,
+            "reason_code": CODES.get(binding, "raised" if change > 0 else "lowered"), "reason": reason,
+            "override_id": "o-17" if binding == "lock" else None,
         })  # fmt: skip
         curves.append({
             **who, "objective": objective, "ceiling": a, "half_saturation": k, "typical_spend": typical[i],

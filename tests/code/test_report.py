@@ -13,10 +13,11 @@ import pyarrow as pa
 import pytest
 
 from decisions.report import ReportData, formats, render, tables
-from decisions.report.actions import Action, actions
+from decisions.report.actions import actions
 from decisions.report.files import csv_bytes
 from decisions.report.gain import difference_error, expected_gain, response
 from decisions.report.page import embedded, header
+from decisions.report.views import Action
 from tests.code.report_example import NIGHT, example, first_night, held, quarantine
 
 
@@ -81,7 +82,7 @@ def test_spend_without_a_plan_is_named() -> None:
     plan = example(6).plan_vs_actual
     assert plan is not None
     free = with_column(plan, "planned_budget", [Decimal("0.00")] * plan.num_rows)
-    assert "but nothing was planned" in actions(quiet(plan_vs_actual=free))[0].title
+    assert "spent without a plan on" in actions(quiet(plan_vs_actual=free))[0].title
 
 
 def test_quarantine_counts_rows_once_and_their_spend_is_the_stake() -> None:
@@ -109,6 +110,27 @@ def test_limits_that_cost_money_are_named(binding: str, factor: float, verb: str
     assert [a.verb for a in found] == ([verb] if verb else [])
     if verb:
         assert f"the next USD returns {returns:.2f}" in found[0].title
+
+
+def test_a_line_without_plan_or_report_is_named_and_the_first_night_is_quiet() -> None:
+    plan = example(6).plan_vs_actual
+    assert plan is not None
+    nothing = [None] * plan.num_rows
+    assert actions(quiet(plan_vs_actual=with_column(plan, "planned_budget", nothing))) == []
+    silent = actions(quiet(plan_vs_actual=with_column(plan, "spend", nothing)))
+    assert len(silent) == 6
+    assert "reported no spend for" in silent[0].title
+
+
+@pytest.mark.parametrize(
+    ("code", "verbs"), [("step_up", []), ("override_cap", ["Review"]), ("cap", ["Raise"])]
+)
+def test_whose_cap_it_is_decides_what_to_do(code: str, verbs: list[str]) -> None:
+    data = quiet()
+    budgets = with_column(data.budgets, "binding", ["cap"] + ["none"] * 5)
+    budgets = with_column(budgets, "reason_code", [code] + ["kept"] * 5)
+    budgets = with_column(budgets, "marginal_value", [data.release["shadow_price"] * 2] * 6)
+    assert [a.verb for a in actions(quiet(budgets=budgets))] == verbs
 
 
 def test_no_cap_is_raised_beyond_what_the_data_support() -> None:
@@ -250,6 +272,12 @@ def test_a_first_night_renders_and_leaves_no_stale_file(tmp_path: Path) -> None:
     text = render(first_night(), tmp_path).read_text()
     assert not (tmp_path / "plan_vs_actual.csv").exists()
     assert not (tmp_path / "orders.csv").exists()
+    plan = example(3).plan_vs_actual
+    assert plan is not None
+    unplanned = replace(
+        first_night(), plan_vs_actual=with_column(plan, "planned_budget", [None] * plan.num_rows)
+    )
+    assert "There is no plan to compare with yet" in render(unplanned, tmp_path / "unplanned").read_text()
     for words in ("There is no plan to compare with yet", "No curve could be fitted yet", "has no bids",
                   "Every delivered row passed", "has been made live yet"):  # fmt: skip
         assert words in text

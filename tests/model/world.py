@@ -50,6 +50,10 @@ class World:
     per_click: float = 0.06
     "Usual conversions a click: above 1 where a platform counts several."
     exposure: float = 1.0
+    drift: float = 0.04
+    "Daily standard deviation of the click rate's logarithm."
+    structure: bool = True
+    "Whether weekdays and visits matter."
     before: int = 28
     "Days of history before the first night."
     counts: dict[str, np.ndarray] = field(default_factory=dict)
@@ -60,12 +64,14 @@ class World:
         self.line = np.repeat([f"line_{i:03d}" for i in range(self.lines)], len(SEGMENTS))
         self.segment = np.tile(SEGMENTS, self.lines)
         self.platform = np.where(np.arange(n) // len(SEGMENTS) % 2, "meta_ads", "google_ads")
-        drift = np.cumsum(rng.normal(0, 0.04, (days, n)), axis=0)
+        drift = np.cumsum(rng.normal(0, self.drift, (days, n)), axis=0)
         weekday = np.array([(FIRST.weekday() - self.before + d) % 7 for d in range(days)])
         bounce = np.repeat(rng.uniform(0.2, 0.8, (days, self.lines)), len(SEGMENTS), axis=1)
-        self.click_rate = rng.lognormal(np.log(0.02), 0.6, n) * WEEKDAY[weekday][:, None] * np.exp(drift)
-        self.conversion_rate = rng.lognormal(np.log(self.per_click), 0.4, n) * np.exp(-1.5 * (
-            np.roll(bounce, 1, axis=0) - 0.5))  # yesterday's visits foretell today's buyers
+        by_weekday = WEEKDAY[weekday] ** self.structure
+        self.click_rate = rng.lognormal(np.log(0.02), 0.6, n) * by_weekday[:, None] * np.exp(drift)
+        self.conversion_rate = rng.lognormal(np.log(self.per_click), 0.4, n) * np.exp(
+            -1.5 * self.structure * (np.roll(bounce, 1, axis=0) - 0.5)  # yesterday's visits foretell buyers
+        )
         self.counts = {"impressions": rng.poisson(rng.lognormal(8.0, 0.7, n) * self.exposure, (days, n))}
         self.counts["clicks"] = rng.poisson(self.counts["impressions"] * self.click_rate)
         # Attribution spreads credit: counts are fractions.

@@ -1,0 +1,57 @@
+"""What every task of every DAG starts from: retries, when a retry makes sense, and what a failure tells."""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from moe.errors import FileFault, MoeError
+
+log = logging.getLogger("moe.dags")
+
+RETRIES = 2  # for what mends itself: a full disk cleared, a network back
+WAITS = {"retries": 32, "retry_delay": timedelta(minutes=15)}
+"A source whose delivery is late and whose unit says wait: tried again for 8 hours, until the working day."
+
+
+def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool:
+    """Whether trying again later makes sense. What a person must put right fails at once, so that they hear of it.
+
+    At a desk (`airflow dags test`) nobody waits for a retry.
+    """
+    if at_a_desk:
+        return False
+    if isinstance(error, FileFault) and "is missing" in error.message:
+        return True
+    return not isinstance(error, MoeError) and try_number <= RETRIES
+
+
+def what_failed(error: BaseException | None) -> tuple[str, str]:
+    """The message of the error at the bottom and what to do about it."""
+    error = error.__cause__ if error is not None and error.__cause__ else error
+    if isinstance(error, MoeError):
+        return error.message, error.remedy
+    return (
+        f"{type(error).__name__}: {error}",
+        "read this task's log, mend the cause, then clear the task: nothing was replaced, and done nights stay",
+    )
+
+
+def tell(context: Mapping[str, Any]) -> None:
+    """Failure callback: which step of which night failed, with what, what to do, and what it changed."""
+    task = context["ti"]
+    message, remedy = what_failed(context.get("exception"))
+    log.error(
+        "Step %s of night %s failed (%s, run %s): %s\n  What to do: %s\n  Then clear the task with those "
+        "downstream. Tables of earlier steps are complete, tables of this one are as before, and what is live "
+        "has not moved.",
+        task.task_id, context.get("ds", "?"), context["params"].get("unit", "?"), task.run_id, message, remedy,
+    )
+
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "marketing-data",
+    "retries": RETRIES,
+    "retry_delay": timedelta(minutes=5),
+    "on_failure_callback": tell,
+}

@@ -1,0 +1,142 @@
+"""What the tasks of a night call, one function a step. A step imports what it needs when it runs.
+
+Each step prints its jobs' JSON lines, and one line of its own at its start and its end; `moe nightly` shows
+a person what stands in them.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from _defaults import mends_itself, what_failed
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException
+
+from moe.errors import PublishError
+from moe.jobs import Night, find
+from moe.nightly import night_of
+from moe.units import load_unit
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How this run came to be."""
+
+    run_type: str
+    "scheduled, manual or backfill."
+    publish: bool = False
+    who: str = "airflow"
+
+
+def publishes(asked: Asked) -> bool:
+    """Scheduled nights go live, others where a person asked for it, backfills never."""
+    return asked.run_type == "scheduled" or (asked.publish and asked.run_type != "backfill")
+
+
+def simulate(night: Night, _: Asked) -> str:
+    if not night.unit.simulated:
+        return "a real advertiser: its sources deliver"
+    from simulator.deliveries import deliver
+    from simulator.world import World
+
+    folders = deliver(World(first_day=night.unit.first_night), night.date, night.settings.deliveries,
+                      night.settings.truth)
+    return f"{len(folders)} deliveries written" if folders else "delivered already"
+
+
+def first_model(night: Night, _: Asked) -> str:
+    from moe import publish
+    from moe.train import train
+
+    model = publish.effective("model", night.unit.unit, night.date)
+    if model:
+        return f"model {model.moved_to[:12]}, effective since {model.effective}"
+    return f"trained: {json.dumps(train(night.unit, night.date), default=str)}"
+
+
+def make_live(night: Night, asked: Asked) -> str:
+    from moe import publish, release, tables
+
+    unit = night.unit.unit
+    if night.date not in tables.nights("out.release__night", unit):
+        return "the night has no candidate: its release step was skipped"
+    if not publishes(asked):
+        return f"candidate only: a {asked.run_type} run publishes nothing unless asked"
+    live = publish.live("release", unit)
+    if live and live.effective > night.date.isoformat():
+        return f"candidate only: the release of {live.effective} is live, and releases go forward"
+    reason = "scheduled night" if asked.run_type == "scheduled" else "night run by a person"
+    try:
+        return release.make_live(unit, night.date, who=asked.who, reason=reason)
+    except PublishError as error:
+        if tables.read("out.release__night", unit, night.date)["held"][0].as_py():
+            return f"not made live: {error.message}"
+        raise
+
+
+def report(night: Night, _: Asked) -> str:
+    from decisions.jobs import report as write
+
+    return str(write(night))
+
+
+def jobs(*names: str) -> Callable[[Night, Asked], str]:
+    """A step that runs jobs in one process; a job with a history catches up with its missing nights first."""
+
+    def step(night: Night, _: Asked) -> str:
+        from moe import runner
+
+        records = runner.with_history(find(list(names)), night.unit, night.date, _print_record)
+        skipped = [f"{r.job} skipped: {r.reason}" for r in records if r.status == "skipped" and
+                   r.date == night.date.isoformat()]
+        return "; ".join(skipped)
+
+    return step
+
+
+STEPS: dict[str, Callable[[Night, Asked], str]] = {
+    "simulate": simulate,
+    "land": jobs("land"),
+    "features": jobs("sessions", "traffic", "customers", "ads"),  # one process: Spark starts once
+    "first_model": first_model,
+    "marts": jobs("marts"),
+    "score": jobs("score"),
+    "decide": jobs("curves", "allocate", "bid"),
+    "release": jobs("release"),
+    "make_live": make_live,
+    "report": report,
+}
+
+
+def run_step(step: str, unit: str, night: str) -> None:
+    """The one callable of every task. `night` is D, rendered from `ds`."""
+    context = get_current_context()
+    run = context["dag_run"]
+    conf: dict[str, Any] = run.conf or {}
+    who = str(conf.get("who") or run.triggering_user_name or "airflow")
+    asked = Asked(str(run.run_type.value), bool(context["params"].get("publish")), who)
+    started = time.perf_counter()
+    _print({"step": step, "unit": unit, "date": night, "status": "started"})
+    line: dict[str, Any] = {"step": step, "unit": unit, "date": night, "status": "done", "says": ""}
+    try:
+        found = load_unit(unit)
+        line["says"] = STEPS[step](Night(found, night_of(found, night)), asked)
+    except Exception as error:
+        line["status"], line["type"] = "failed", type(error).__name__
+        line["says"], line["remedy"] = what_failed(error)
+        at_a_desk = run.triggering_user_name == "dag_test"
+        if mends_itself(error, context["ti"].try_number, at_a_desk):
+            raise
+        raise AirflowFailException(str(error)) from error
+    finally:
+        _print(line | {"seconds": round(time.perf_counter() - started, 3)})
+
+
+def _print_record(record: Any) -> None:
+    _print(asdict(record))
+
+
+def _print(line: dict[str, Any]) -> None:
+    print(json.dumps(line, sort_keys=True), flush=True)

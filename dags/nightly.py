@@ -1,0 +1,96 @@
+"""
+# The night
+
+Takes what the platforms, the site and the shop reported, and gives tomorrow's budget per line and bid per
+segment, with the report beside them. The night of **D**, the last complete business day, is the run whose
+`ds` is D; it starts at midnight UTC after D.
+
+| step | what it does |
+|---|---|
+| `simulate` | the shipped advertiser only: writes its deliveries up to D |
+| `land` | checks and takes in every delivery up to D that is not landed yet; waits up to 8 hours for a late one |
+| `features` | sessions, traffic, customers, ads: one Spark session, missing earlier nights first |
+| `first_model` | trains the unit's first model where none is effective in D |
+| `marts` | one dbt build, exported to D |
+| `score` → `decide` → `release` | scores, curves, budgets, bids, the candidate release |
+| `make_live` | the candidate goes live, in a scheduled or asked-for run, unless a check holds it |
+| `report` | the page for people; also where the release is held |
+
+## Trigger
+On a laptop `make nightly DATE=2026-06-30`, or `moe airflow dags test nightly 2026-06-30`. On a running Airflow
+`airflow dags trigger nightly --logical-date 2026-06-30 --conf '{"publish": true}'`; a trigger without a logical
+date has no D and is refused. Unpausing the DAG starts the night of yesterday at once.
+
+Without `publish` a run that a person starts writes a candidate and moves nothing.
+
+## Re-run
+Clear a task with those downstream. A step replaces exactly the partitions of D that it owns, in one move, and
+the same inputs give the same rows: the ledger's digests (`moe ledger --date D`) show it. A night that changed
+does change the nights after it, because D builds on D−1's candidate: run those again too, in order.
+
+## Backfill
+    airflow backfill create --dag-id nightly --from-date 2026-06-28 --to-date 2026-06-30 \\
+        --reprocess-behavior completed --max-active-runs 1
+
+Add `--dry-run` to see the nights. `--reprocess-behavior completed` matters: the default silently leaves out
+nights that ran. `--max-active-runs 1` matters: nights build on each other. The DAG must not be paused, and a
+backfill that was cancelled cannot be resumed: create a new one.
+
+It replaces the partitions of its nights: landing and core only where a delivery was not landed, features, marts,
+scores and candidates. It **never publishes**: no release, nor anything that follows what is live, moves, and
+`publish` is ignored. Where no model is effective in its first night, one is trained for that night on.
+"""
+
+from datetime import UTC, datetime
+
+from _defaults import DEFAULT_ARGS, WAITS
+from _steps import run_step
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+
+from moe.nightly import dag_of
+from moe.settings import settings
+
+
+def nightly(unit: str) -> DAG:
+    """The DAG of one advertiser's nights."""
+    with DAG(
+        dag_of(unit),
+        description="From what was delivered up to D to the budgets and bids of the day after.",
+        doc_md=__doc__,
+        # Stated in full: a cron string alone would make ds the day that has just begun.
+        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+        start_date=datetime(2000, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULT_ARGS,
+        params={
+            "unit": Param(unit, type="string", minLength=1, title="Business unit",
+                          description="A name under units/, or the path of a unit.yml."),
+            "publish": Param(False, type="boolean", title="Make the release live",
+                             description="Scheduled nights go live anyway, backfills never."),
+        },
+        tags=["night"],
+    ) as dag:
+
+        def step(name: str, **more: object) -> PythonOperator:
+            night = {"step": name, "unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
+            return PythonOperator(task_id=name, python_callable=run_step, op_kwargs=night, **more)
+
+        simulate = step("simulate")
+        land = step("land", **WAITS)
+        features = step("features", pool="spark")
+        first_model = step("first_model")
+        marts = step("marts", pool="dbt")
+        score = step("score")
+        decide = step("decide")
+        release = step("release")
+        make_live = step("make_live")
+        report = step("report")
+
+        simulate >> land >> features >> [first_model, marts] >> score >> decide >> release >> make_live >> report
+    return dag
+
+
+for _unit in settings().units:
+    nightly(_unit)

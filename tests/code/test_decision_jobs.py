@@ -1,0 +1,217 @@
+"""The decision jobs: rows in, rows out."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from decisions.jobs.allocate import allocate
+from decisions.jobs.bid import bid
+from decisions.jobs.curves import curves
+from decisions.jobs.release import release
+from decisions.maturity import share_known
+from moe.contracts import contract
+from moe.errors import MoeError
+from moe.jobs import Night
+from moe.units import Unit, load_unit
+
+D = date(2026, 6, 30)
+LINES = {"alpha": (400.0, 3.0), "beta": (300.0, 1.5), "gamma": (200.0, 6.0)}  # spend a day, first return
+
+
+def unit(**budget: Any) -> Unit:
+    shipped = load_unit("advertiser")
+    terms = {"total": "900.00", "line_floor": "0.00", "line_cap": "800.00", "max_step": 0.2, "least_step": "5.00"}
+    return shipped.model_copy(update={"budget": type(shipped.budget)(**(terms | budget))})
+
+
+def history(days: int = 40, unplaced: bool = True) -> pa.Table:
+    """Line-days whose value saturates at three days' spend, with weekly variation of spend."""
+    rows = []
+    lines = LINES | ({"unplaced": (50.0, 1.0)} if unplaced else {})
+    for line, (spend, slope) in lines.items():
+        for age in range(days):
+            day = D - timedelta(days=age)
+            s = spend * (0.7 + 0.1 * day.weekday())
+            value = slope * s / (1 + s / (3 * spend))
+            rows.append({
+                "unit": "advertiser", "night": D, "line_id": line, "line_name": line.title(), "platform": "google_ads",
+                "business_date": day, "impressions": int(s * 100), "clicks": int(s), "spend": Decimal(f"{s:.2f}"),
+                "currency": "USD", "conversions": Decimal(f"{value / 50:.4f}"),
+                "conversion_value": Decimal(f"{value:.4f}"), "outcome_known": True, "click_through_rate": 0.01,
+                "conversion_rate": 0.02, "cost_per_click": 1.0, "cost_per_acquisition": 10.0, "return_on_ad_spend": 2.0,
+            })
+    return pa.Table.from_pylist(rows).cast(contract("marts.ad_performance__line_day").schema)
+
+
+def empty(table: str) -> pa.Table:
+    return contract(table).schema.empty_table()
+
+
+def decided(night: Night, before: pa.Table | None = None, overrides: list[dict[str, Any]] = []) -> dict[str, pa.Table]:  # noqa: B006
+    past = history()
+    fitted = curves(night, past, empty("core.ad_performance__ad_day"))["out.curve__line"]
+    said = pa.Table.from_pylist(
+        [{"unit": "advertiser", "night": D} | o for o in overrides], schema=contract("core.override__override").schema
+    )
+    return allocate(night, past, fitted, before if before is not None else empty("out.budget__line"), said)
+
+
+def budgets(outputs: dict[str, pa.Table]) -> dict[str, Decimal]:
+    return {r["line_id"]: r["budget"] for r in outputs["out.budget__line"].to_pylist()}
+
+
+def override(**terms: Any) -> dict[str, Any]:
+    return {"override_id": "o1", "kind": "lock", "line_id": "alpha", "amount": Decimal("123.45"), "reason": "launch",
+            "who": "Ana", "entered_on": D, "until": D + timedelta(days=3)} | terms
+
+
+def test_the_total_is_kept_to_the_cent_and_money_moves_to_the_higher_return() -> None:
+    outputs = decided(Night(unit(), D))
+    got = budgets(outputs)
+    assert sum(got.values()) == Decimal("900.00")
+    assert set(got) == set(LINES)  # unplaced gets no budget
+    rows = {r["line_id"]: r for r in outputs["out.budget__line"].to_pylist()}
+    assert rows["gamma"]["budget"] > rows["gamma"]["status_quo_budget"]
+    assert rows["beta"]["budget"] < rows["beta"]["status_quo_budget"]
+    assert all(r["floor"] <= r["budget"] <= r["cap"] for r in rows.values())
+    whole = outputs["out.allocation__night"].to_pylist()[0]
+    assert whole["expected_value"] >= whole["status_quo_value"]
+    assert whole["built_on"] == "recent_spend"
+
+
+def test_the_first_night_starts_from_the_mean_of_seven_days_and_later_ones_from_the_candidate() -> None:
+    first = decided(Night(unit(), D))["out.budget__line"]
+    spent = {r["line_id"]: [] for r in history().to_pylist()}
+    for r in history().to_pylist():
+        if r["business_date"] > D - timedelta(days=7):
+            spent[r["line_id"]].append(r["spend"])
+    for r in first.to_pylist():
+        assert abs(r["previous_budget"] - sum(spent[r["line_id"]]) / 7) <= Decimal("0.005")
+    before = first.append_column("unit", pa.repeat("advertiser", first.num_rows))
+    second = decided(Night(unit(), D), before)
+    assert {r["line_id"]: r["previous_budget"] for r in second["out.budget__line"].to_pylist()} == budgets(
+        {"out.budget__line": first})
+    assert second["out.allocation__night"].to_pylist()[0]["built_on"] == "candidate"
+
+
+@pytest.mark.parametrize(("kind", "amount", "holds"), [
+    ("lock", "123.45", lambda b: b == Decimal("123.45")),
+    ("floor", "500.00", lambda b: b >= Decimal("500.00")),
+    ("cap", "100.00", lambda b: b <= Decimal("100.00")),
+])
+def test_an_override_is_honoured_named_and_leaves_the_total(kind: str, amount: str, holds: Any) -> None:
+    outputs = decided(Night(unit(), D), overrides=[override(kind=kind, amount=Decimal(amount))])
+    got = budgets(outputs)
+    assert holds(got["alpha"])
+    assert sum(got.values()) == Decimal("900.00")
+    row = next(r for r in outputs["out.budget__line"].to_pylist() if r["line_id"] == "alpha")
+    assert row["override_id"] == "o1"
+    assert "Ana" in row["reason"]
+
+
+def test_an_expired_override_says_nothing() -> None:
+    past = override(entered_on=D - timedelta(days=9), until=D)  # holds to D, not for D+1
+    assert budgets(decided(Night(unit(), D), overrides=[past])) == budgets(decided(Night(unit(), D)))
+
+
+def test_a_monthly_total_sets_the_night_s_total_by_what_is_left() -> None:
+    july = override(kind="monthly_total", line_id=None, amount=Decimal("31000.00"), until=date(2026, 7, 31))
+    outputs = decided(Night(unit(), D), overrides=[july])
+    assert sum(budgets(outputs).values()) == Decimal("1000.00")
+    assert "month" in outputs["out.allocation__night"].to_pylist()[0]["notes"]
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    ([override(line_id="nowhere")], "unknown line 'nowhere'"),
+    ([override(kind="floor", amount=Decimal("500")), override(override_id="o2", kind="cap", amount=Decimal("50"))],
+     "is above"),
+    ([override(kind="floor", amount=Decimal("800")),
+      override(override_id="o2", line_id="beta", kind="floor", amount=Decimal("400"))], "total"),
+])
+def test_overrides_that_cannot_hold_stop_the_night_with_their_names(overrides: list[Any], message: str) -> None:
+    with pytest.raises(MoeError, match=message):
+        decided(Night(unit(), D), overrides=overrides)
+
+
+def test_no_line_with_recent_spend_is_an_error_that_says_where_to_look() -> None:
+    night = Night(unit(), D + timedelta(days=60))
+    with pytest.raises(MoeError, match="no budget line with spend"):
+        allocate(night, history(), empty("out.curve__line"), empty("out.budget__line"), empty("core.override__override"))
+
+
+def test_days_whose_outcome_is_unknown_do_not_pull_a_curve_down() -> None:
+    known = history()
+    rows = known.to_pylist()
+    for r in rows:
+        if r["business_date"] > D - timedelta(days=20):
+            r["conversions"] = r["conversion_value"] = None
+    unknown = pa.Table.from_pylist(rows, schema=known.schema)
+    nothing = empty("core.ad_performance__ad_day")
+    night = Night(unit(), D)
+    for name in ("ceiling", "half_saturation"):
+        full = curves(night, known, nothing)["out.curve__line"].column(name).to_numpy()
+        half = curves(night, unknown, nothing)["out.curve__line"].column(name).to_numpy()
+        assert np.allclose(np.log(full), np.log(half), atol=0.25)
+
+
+def test_chain_ladder_finds_the_share_known_at_each_age() -> None:
+    true = np.array([0.25, 0.5, 0.8, 1.0])
+    rows = [(day, age, 100.0 * (1 + day % 3) * true[age]) for day in range(20) for age in range(4) if day + age < 20]
+    found = share_known(*zip(*rows, strict=True), 5)
+    assert np.allclose(found[:4], true)
+    assert found[5] == 1.0
+
+
+def test_an_export_known_all_at_once_counts_as_fully_known() -> None:
+    assert np.allclose(share_known([1, 2, 3], [30, 30, 30], [5.0, 6.0, 7.0], 45), 1.0)
+
+
+def bid_inputs(outputs: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table]:
+    keys = [(line, segment) for line in LINES for segment in ("DESKTOP", "MOBILE")]
+    scores = pa.table({"line_id": [k[0] for k in keys], "segment": [k[1] for k in keys], "click_rate": [0.01] * 6,
+                       "conversion_rate": [0.02, 0.01] * 3, "model_version": ["abc"] * 6})
+    ads = pa.table({"line_id": [k[0] for k in keys], "segment": [k[1] for k in keys], "clicks_7d": [700.0] * 6,
+                    "spend_7d": [LINES[k[0]][0] * 3.5 for k in keys], "cost_per_click_7d": [1.0] * 6})
+    return scores, ads
+
+
+def test_bids_stay_under_their_cap_and_spend_within_the_budget() -> None:
+    night = Night(unit(), D)
+    outputs = decided(night)
+    scores, ads = bid_inputs(outputs)
+    rows = bid(night, outputs["out.budget__line"], outputs["out.allocation__night"], scores, ads, history())[
+        "out.bid__line_segment"].to_pylist()
+    assert len(rows) == 6
+    got = budgets(outputs)
+    for line in LINES:
+        mine = [r for r in rows if r["line_id"] == line]
+        assert sum(r["expected_spend"] for r in mine) <= got[line]
+        assert mine[0]["bid"] >= mine[1]["bid"]  # twice the conversion rate
+        assert all(r["bid"] <= r["bid_cap"] for r in mine)
+
+
+def test_a_release_that_keeps_every_rule_is_not_held_and_a_broken_one_is() -> None:
+    night = Night(unit(), D)
+    outputs = decided(night)
+    scores, ads = bid_inputs(outputs)
+    table, whole = outputs["out.budget__line"], outputs["out.allocation__night"]
+    bids = bid(night, table, whole, scores, ads, history())["out.bid__line_segment"]
+    none = empty("core.warning__finding")
+    good = release(night, table, whole, bids, scores, none)["out.release__night"].to_pylist()[0]
+    assert (good["held"], good["hold_reason"]) == (False, "")
+    assert good["total"] == Decimal("900.00")
+
+    rows = table.to_pylist()
+    rows[0]["budget"] += 1
+    broken = release(night, pa.Table.from_pylist(rows, schema=table.schema), whole, bids, scores, none)
+    assert "add up to 901.00" in broken["out.release__night"].to_pylist()[0]["hold_reason"]
+
+    late = pa.Table.from_pylist([{"unit": "u", "night": D, "source": "google_ads", "file": "", "finding": "late",
+                                  "column": "", "rows": 0, "message": "hold: x is missing"}], schema=none.schema)
+    held = release(night, table, whole, bids, scores, late)["out.release__night"].to_pylist()[0]
+    assert held["held"]
+    assert "Not delivered: google_ads" in held["hold_reason"]

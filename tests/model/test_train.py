@@ -1,0 +1,131 @@
+"""`moe train` and the nightly score, from partitions to the publication log and MLflow."""
+
+import json
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from moe import frames, publish
+from moe.contracts import contract
+from moe.errors import MoeError, PublishError
+from moe.jobs import Night
+from moe.settings import settings
+from moe.train import train
+from tests.model.conftest import Trained
+from tests.model.world import World, unit
+from training.score import SCORES, score
+
+
+def scores(name: str, night: date) -> pa.Table:
+    return score(Night(unit(name), night))[SCORES]
+
+
+def test_the_publication_log_names_the_version_and_its_measures(trained: Trained) -> None:
+    [entry] = publish.log("model", "shop")
+    assert entry.moved_to == trained.result["version"]
+    assert entry.effective == trained.world.last.isoformat()
+    assert entry.facts["click_rate"]["deviance_report"] > 0
+    assert "is used" in entry.facts["conversion_rate"]["said"]
+
+
+def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(settings().mlflow_uri)
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("shop_line_performance", "champion")
+    assert version.tags["bundle"] == trained.result["version"]
+    run = client.get_run(version.run_id)
+    assert client.get_experiment(run.info.experiment_id).name == "shop"
+    assert run.data.metrics["click_rate_deviance_report"] > 0
+    assert run.data.params["data_digest"]
+    table = mlflow.load_table("calibration.json", run_ids=[version.run_id])
+    assert set(table["target"]) == {"click_rate", "conversion_rate"}
+    served = mlflow.onnx.load_model("models:/shop_line_performance@champion")
+    assert [o.name for o in served.graph.output] == ["click_rate", "conversion_rate"]
+
+
+def test_the_bundle_says_what_it_is_without_a_clock(trained: Trained) -> None:
+    folder = settings().bundles / trained.result["version"]
+    about = json.loads((folder / "bundle.json").read_text())
+    assert set(about) == {"unit", "training_night", "feature_service", "features", "calibration", "data_digest"}
+    assert sorted(p.name for p in folder.iterdir()) == ["bundle.json", "model.onnx"]
+
+
+def test_the_same_data_give_the_same_version_and_changed_data_another(home: Any) -> None:
+    world = World(name="again", nights=16, lines=4, seed=5).write()
+    first = train(unit("again"), world.last)
+    shutil.rmtree(settings().bundles / first["version"])
+    second = train(unit("again"), world.last)
+    assert second["version"] == first["version"]
+    assert second["status"].startswith("unchanged")
+    assert len(publish.log("model", "again")) == 1
+    world.counts["clicks"][-2] += 1
+    world.write_core(world.nights - 1)
+    third = train(unit("again"), world.last)
+    assert third["version"] != first["version"]
+    assert publish.live("model", "again").moved_to == third["version"]  # type: ignore[union-attr]
+    assert scores("again", world.last)["model_version"].unique().to_pylist() == [third["version"]]
+
+
+def test_an_older_night_is_refused(trained: Trained) -> None:
+    with pytest.raises(PublishError, match="older"):
+        train(unit("shop"), trained.world.last - timedelta(days=1))
+    assert len(publish.log("model", "shop")) == 1
+
+
+def test_a_unit_without_traffic_and_conversions_trains(home: Any) -> None:
+    world = World(name="bare", nights=16, lines=4, traffic=False, conversions=False).write()
+    result = train(unit("bare"), world.last)
+    assert result["conversion_rate"]["winner"] == "baseline"
+    assert "too little" in result["conversion_rate"]["said"]
+    found = scores("bare", world.last)
+    assert set(found["conversion_rate"].to_pylist()) == {0.0}
+    assert min(found["click_rate"].to_pylist()) > 0
+
+
+def test_no_features_and_too_few_rows_say_what_to_run(home: Any) -> None:
+    world = World(name="young", nights=5, lines=2).write()
+    with pytest.raises(MoeError, match="fewer than 100 on 7"):
+        train(unit("young"), world.last)
+    with pytest.raises(MoeError, match="moe run land ads --unit nothing"):
+        train(unit("nothing"), world.last)
+    assert publish.live("model", "young") is None
+
+
+def test_scores_fit_their_contract_and_follow_the_weekday(trained: Trained) -> None:
+    table = scores("shop", trained.world.last)
+    written = frames.write(table, contract(SCORES), "shop", trained.world.last)
+    assert written.rows == len(trained.world.line)
+    written.temporary.unlink()
+    # The last night is a Sunday: had it been a Friday, tomorrow would be a weak Saturday.
+    assert trained.world.last.weekday() == 6
+    monday = sum(table["click_rate"].to_pylist())
+    trained.world.write_ads(trained.world.nights - 1, night=trained.world.last + timedelta(days=5))
+    saturday = sum(scores("shop", trained.world.last + timedelta(days=5))["click_rate"].to_pylist())
+    assert saturday < 0.85 * monday
+
+
+def test_without_a_model_the_score_names_the_command(home: Any) -> None:
+    world = World(name="untrained", nights=1, lines=1).write()
+    with pytest.raises(MoeError, match=f"moe train --unit untrained --date {world.last}"):
+        scores("untrained", world.last)
+
+
+def test_nights_before_the_effective_night_do_not_see_the_model(trained: Trained) -> None:
+    with pytest.raises(MoeError, match="moe train"):
+        scores("shop", trained.world.last - timedelta(days=1))
+
+
+def test_a_missing_bundle_is_a_clear_error(trained: Trained, tmp_path: Path) -> None:
+    folder = settings().bundles / trained.result["version"]
+    shutil.move(folder, tmp_path / "away")
+    try:
+        with pytest.raises(MoeError, match="cannot be read"):
+            scores("shop", trained.world.last)
+    finally:
+        shutil.move(tmp_path / "away", folder)
