@@ -12,39 +12,18 @@ sums of whole cents, so the order of the lines does not change the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from decisions.curves import Curves
-from decisions.overrides import NONE, LineLimits, Override
+from decisions.limits import check_total
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 TextArray = NDArray[np.str_]
-MOST = 10**15  # cents; a float still counts it exactly
-
-
-class Infeasible(ValueError):
-    """The bounds and the total cannot both hold; the message names the lines, the amounts and the repair."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """What each of n lines may get tonight, and which rule says so.
-
-    Rules: 'floor' and 'cap' (the unit's minimum and maximum), 'step', 'override'.
-    """
-
-    lower_cents: IntArray
-    upper_cents: IntArray
-    lower_from: TextArray
-    upper_from: TextArray
-    step: float  # the largest relative step in force
-    widened_step: float | None  # the same, where the total was out of reach of the usual step
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +36,6 @@ class Allocation:
     upper_bound: float  # no split within the bounds is expected to return more
     gap: float  # (upper_bound - expected_value) / upper_bound
     binding: TextArray  # (n,) 'floor', 'cap' or '' where the line is free
-
-
-class Reason(NamedTuple):
-    code: str
-    text: str
 
 
 def allocate(
@@ -78,7 +52,7 @@ def allocate(
     Infeasible.
     """
     lower, upper = np.asarray(lower_cents, dtype=np.int64), np.asarray(upper_cents, dtype=np.int64)
-    _check_total(total_cents, lower, upper)
+    check_total(total_cents, lower, upper)
     free = lower < upper
     # Out of reach of any line, so that it never sets the price, and small enough to add up over all lines.
     most = np.minimum(upper, 2 * total_cents + 1)
@@ -114,74 +88,6 @@ def allocate(
     return Allocation(budget, price, value, bound, (bound - value) / bound if bound > 0 else 0.0, binding)
 
 
-def bounds(
-    previous_cents: ArrayLike,
-    min_cents: ArrayLike,
-    max_cents: ArrayLike,
-    total_cents: int,
-    *,
-    max_step: float,
-    least_step_cents: int,
-    overrides: LineLimits | None = None,
-    names: Sequence[str] | None = None,
-) -> Bounds:
-    """Tonight's bounds of n lines, which hold a split of `total_cents`.
-
-    A line moves from `previous_cents` (the previous night's candidate) by at most the share `max_step` of
-    it, or by `least_step_cents` where that is more, so that a line at 0 can start. The unit's `min_cents`
-    and `max_cents` (n,) come before the step; overrides come before the step and before the unit's
-    minimum, but not before its maximum, which protects from a typing error. Where steps alone put the
-    total out of reach, they are widened for all lines by the smallest factor that reaches it. Raises
-    Infeasible.
-    """
-    previous = np.asarray(previous_cents, dtype=np.int64)
-    least = np.broadcast_to(np.asarray(min_cents, dtype=np.int64), previous.shape)
-    most = np.broadcast_to(np.minimum(np.asarray(max_cents, dtype=np.int64), MOST), previous.shape)
-    if not max_step > 0 or least_step_cents < 1:
-        raise ValueError("the largest step must be above 0 and the least step a cent or more: lock a line to hold it")
-    floor = cap = np.full(previous.shape, NONE, dtype=np.int64)
-    if overrides is not None:
-        floor, cap = overrides.floor_cents, overrides.cap_cents
-    _check_lines(least, most, floor, cap, names)
-
-    def within(factor: float) -> tuple[IntArray, IntArray]:
-        reach = factor * np.maximum(max_step * previous, least_step_cents)
-        lower = np.clip(np.rint(np.maximum(previous - reach, 0.0)), least, most).astype(np.int64)
-        upper = np.clip(np.rint(np.minimum(previous + reach, most)), least, most).astype(np.int64)
-        lower = np.where(floor == NONE, lower, np.maximum(lower, floor))
-        upper = np.where(cap == NONE, np.maximum(lower, upper), np.minimum(np.maximum(lower, upper), cap))
-        return np.minimum(lower, upper), upper
-
-    def reaches(factor: float) -> bool:
-        lower, upper = within(factor)
-        return bool(lower.sum() <= total_cents <= np.minimum(upper, total_cents).sum())
-
-    _check_total(total_cents, *within(np.inf), names)
-    factor = 1.0
-    if not reaches(factor):
-        while not reaches(factor):
-            factor *= 2
-        short = factor / 2
-        while factor - short > 1e-9 * factor:
-            middle = (short + factor) / 2
-            short, factor = (short, middle) if reaches(middle) else (middle, factor)
-    lower, upper = within(factor)
-    # Where the two bounds met, the line may rest on the opposite rule: a cap that fell by more than a step.
-    met = lower == upper
-    lower_from = np.select(
-        [(lower == floor) | (met & (lower == cap)), lower == least, met & (lower == most)],
-        ["override", "floor", "cap"],
-        "step",
-    )
-    upper_from = np.select(
-        [(upper == cap) | (met & (upper == floor)), upper == most, met & (upper == least)],
-        ["override", "cap", "floor"],
-        "step",
-    )
-    widened = None if factor == 1.0 else factor * max_step
-    return Bounds(lower, upper, lower_from, upper_from, factor * max_step, widened)
-
-
 def scaled_status_quo(
     previous_cents: ArrayLike, total_cents: int, lower_cents: ArrayLike, upper_cents: ArrayLike
 ) -> IntArray:
@@ -191,7 +97,7 @@ def scaled_status_quo(
     """
     lower, upper = np.asarray(lower_cents, dtype=np.int64), np.asarray(upper_cents, dtype=np.int64)
     previous = np.asarray(previous_cents, dtype=np.int64)
-    _check_total(total_cents, lower, upper)
+    check_total(total_cents, lower, upper)
     upper = np.minimum(upper, total_cents)
     shape = (previous if previous.any() else np.ones_like(previous)).astype(np.float64)
     # Dividing by p instead of scaling lets the same search serve: less money at a higher p. Between these two
@@ -199,91 +105,6 @@ def scaled_status_quo(
     high, low = 4 * float(shape.max()), float((shape[shape > 0] / (1 + upper[shape > 0])).min())
     _, below, above = _bisect(lambda p: _cents(np.clip(shape / p, lower, upper)), low, high, total_cents, lower, upper)
     return _meet(below, above, total_cents)
-
-
-REASON_CODES = (
-    *("locked", "override_floor", "override_cap", "floor", "cap", "step_up", "step_down"),
-    *("raised", "lowered", "kept", "stopped", "not_funded"),
-)
-
-
-def reason(
-    previous_cents: ArrayLike,
-    allocation: Allocation,
-    limits: Bounds,
-    curves: Curves,
-    overrides: LineLimits | None = None,
-    *,
-    currency: str = "dollar",
-) -> list[Reason]:
-    """For each line a code (one of `REASON_CODES`) and a short sentence that says why it gets what it gets.
-
-    The sentence compares what the next currency unit returned at the previous budget with the shadow
-    price, which is what it returns tonight wherever money is free to move: a free line rises exactly if
-    that is more.
-    """
-    previous = np.asarray(previous_cents, dtype=np.int64)
-    first, marginal = curves.marginal(0), curves.marginal(previous / 100)
-    against = f"against {_rate(allocation.shadow_price)} across the lines"
-
-    def why(at: int) -> Reason:
-        old, new, binding = int(previous[at]), int(allocation.budget_cents[at]), str(allocation.binding[at])
-        moved = "Raised" if new > old else "Lowered" if new < old else "Held"
-        person = _person(at, new, binding, overrides)
-        if person is not None:
-            signed = f"by {person.who} until {person.until}: {person.reason}"
-            if person.kind == "lock":
-                return Reason("locked", f"Locked {signed}")
-            code = f"override_{person.kind}"
-            return Reason(code, f"{_to(moved)} the {person.kind} of {_money(new)} set {signed}")
-        unknown = "" if curves.days_observed[at] else "; not observed yet, so judged like the other lines"
-        rule = {"floor": limits.lower_from, "cap": limits.upper_from}[binding][at] if binding else ""
-        if rule == "step":
-            # The least step speaks as an amount, the relative one as a share.
-            change = abs(new - old)
-            size = f"{limits.step * 100:.3g} %" if change <= limits.step * old + 1 else _money(change)
-            size += ", widened to reach the total" if limits.widened_step is not None else ""
-            code = "step_up" if binding == "cap" else "step_down"
-            return Reason(code, f"{moved} by the largest step allowed ({size}){unknown}")
-        if rule == "cap" or (rule == "floor" and new > 0):
-            return Reason(rule, f"{_to(moved)} its {rule} of {_money(new)}")
-
-        if new == 0:
-            code, word = ("stopped", "Stopped") if old > 0 else ("not_funded", "Not funded")
-            text = f"{word}: the first {currency} here would return {_rate(first[at])}"
-        elif abs(new - old) <= max(0.005 * old, 1):
-            code, text = "kept", f"Kept: the next {currency} here returns {_rate(marginal[at])}"
-        else:
-            code, text = moved.lower(), f"{moved}: the next {currency} here returned {_rate(marginal[at])}"
-        return Reason(code, f"{text}, {against}{unknown}")
-
-    return [why(at) for at in range(previous.size)]
-
-
-def _person(at: int, budget: int, binding: str, overrides: LineLimits | None) -> Override | None:
-    """The override that the budget rests on, if it rests on one."""
-    if overrides is None:
-        return None
-    low, high = overrides.floor_by[at], overrides.cap_by[at]
-    on_low, on_high = budget == overrides.floor_cents[at], budget == overrides.cap_cents[at]
-    for it, on in ((low, on_low), (high, on_high)):
-        if it is not None and on and it.kind == "lock":
-            return it
-    if on_high and (binding == "cap" or (binding == "floor" and not on_low)):
-        return high
-    return low if on_low and binding else None
-
-
-def _to(moved: str) -> str:
-    return "Held at" if moved == "Held" else f"{moved} to"
-
-
-def _money(cents: int | float) -> str:
-    return f"{cents / 100:,.2f}"
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _cents(amount: FloatArray) -> IntArray:
@@ -331,39 +152,3 @@ def _meet(below: IntArray, above: IntArray, total: int) -> IntArray:
     while (missing := total - int(budget.sum())) > 0:
         budget[np.flatnonzero(budget < above)[:missing]] += 1
     return budget
-
-
-def _check_lines(least: IntArray, most: IntArray, floor: IntArray, cap: IntArray, names: Sequence[str] | None) -> None:
-    problems = []
-    for low, high, what in (
-        (least, most, "the minimum {} is above the maximum {}: lower one or raise the other by {}"),
-        (floor, most, "the override asks for {} but the line's maximum is {}: lower the override by {}"),
-        (floor, np.where(cap == NONE, most, cap), "the floor {} is above the cap {}: lower the floor by {}"),
-    ):
-        for at in np.flatnonzero((low > high) & (low != NONE)):
-            amounts = (_money(v) for v in (low[at], high[at], low[at] - high[at]))
-            problems.append(f"line {_name(int(at), names)}: {what.format(*amounts)}")
-    if problems:
-        raise Infeasible("; ".join(dict.fromkeys(problems)))
-
-
-def _check_total(total: int, lower: IntArray, upper: IntArray, names: Sequence[str] | None = None) -> None:
-    if (lower > upper).any() or (lower < 0).any():
-        crossed = np.flatnonzero((lower > upper) | (lower < 0))
-        raise Infeasible(f"bounds are negative or crossed on lines {crossed.tolist()}")
-    floors, caps = int(lower.sum()), int(np.minimum(upper, total).sum())
-    if floors <= total <= caps:
-        return
-    if floors > total:
-        limit, order, short = lower, np.argsort(-lower, kind="stable")[:5], floors - total
-        text = f"floors add up to {_money(floors)} but the total is {_money(total)}: "
-        text += f"lower a floor or raise the total by {_money(short)}; the largest floors are "
-    else:
-        limit, order, short = upper, np.argsort(upper, kind="stable")[:5], total - caps
-        text = f"caps add up to {_money(caps)}, less than the total of {_money(total)}: "
-        text += f"raise a cap or lower the total by {_money(short)}; the smallest caps are "
-    raise Infeasible(text + ", ".join(f"{_name(int(at), names)} at {_money(limit[at])}" for at in order))
-
-
-def _name(at: int, names: Sequence[str] | None) -> str:
-    return str(at) if names is None else repr(names[at])

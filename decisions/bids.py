@@ -52,8 +52,8 @@ def bids(
 ) -> Bids:
     """Bid of each line × segment row, so that no line is expected to spend more than its budget.
 
-    Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click in 0…1, `value_per_conversion` in
-    the unit of the curves' outcome, `clicks` expected a day at the current `cost_per_click` (currency
+    Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the
+    platform reports so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected a day at the current `cost_per_click` (currency
     units). `budget_cents` (n,). `shadow_price` is the allocation's, not below `price_floor`: 1 never pays
     more for a click than it returns, 1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap`
     (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops its least worthy
@@ -114,8 +114,8 @@ def _check(
 ) -> None:
     if i.ndim != 1 or (i.size and not 0 <= i.min() <= i.max() < budget.size):
         raise ValueError(f"line must be one-dimensional, with indices in 0…{budget.size - 1}")
-    if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers) or (numbers[0] > 1).any():
-        raise ValueError("rates (0…1), values, clicks and costs must be finite and not negative")
+    if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers):
+        raise ValueError("rates, values, clicks and costs must be finite and not negative")
     if not (0 < price_floor < np.inf and np.isfinite(price)) or (budget < 0).any():
         raise ValueError("the price floor must be above 0, the price finite and no budget negative")
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from decisions.allocation import Infeasible, bounds, reason, scaled_status_quo
 from decisions.allocation import allocate as best_split
+from decisions.allocation import scaled_status_quo
 from decisions.curves import Curves
 from decisions.jobs.curves import from_table, is_funded
+from decisions.limits import Infeasible, bounds
 from decisions.overrides import Override, active, line_limits, total_tonight
+from decisions.reasons import reason
 from moe.errors import MoeError
 from moe.jobs import Night
 

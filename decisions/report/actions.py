@@ -33,7 +33,9 @@ def actions(data: ReportData) -> list[Action]:
 
 
 def _publish(data: ReportData) -> Iterator[Action]:
-    live = "nothing is live" if data.live is None else f"the budgets of {_live_day(data)} stay live"
+    live = "nothing is live"
+    if data.live_night is not None:
+        live = f"the budgets of the night of {long_day(data.live_night)} stay live"
     gain = expected_gain(data)
     stake = max(as_money(gain.value, data), 0.0)
     if data.status == "held":
@@ -45,11 +47,6 @@ def _publish(data: ReportData) -> Iterator[Action]:
             f"{outcome(gain.value, data.objective, data.currency, signed=True)} a day."
         )
         yield Action("Decide", "Make tonight’s budgets live, or leave them", detail, stake, "top")
-
-
-def _live_day(data: ReportData) -> str:
-    assert data.live is not None
-    return f"the night of {long_day(data.live['night'])}"
 
 
 def _failed_steps(data: ReportData) -> Iterator[Action]:

@@ -33,8 +33,14 @@ class ReportData:
     links: dict[str, str]  # label -> relative path or URL
 
     @property
+    def live_night(self) -> date | None:
+        """The night whose release is live; the publication log keeps it as ISO text."""
+        night = self.live["night"] if self.live is not None else None
+        return date.fromisoformat(night) if isinstance(night, str) else night
+
+    @property
     def status(self) -> str:
         """'live', 'held' or 'candidate': what became of the night's release."""
-        if self.live is not None and self.live["night"] == self.night:
+        if self.live_night == self.night:
             return "live"
         return "held" if self.release["held"] else "candidate"

@@ -5,7 +5,7 @@ night must give the same bytes everywhere.
 """
 
 import math
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 Number = int | float | Decimal
@@ -79,6 +79,18 @@ def long_day(day: date) -> str:
 def short_day(day: date) -> str:
     """Fri 12 Jun."""
     return f"{DAYS[day.weekday()][:3]}{NBSP}{day.day}{NBSP}{MONTHS[day.month - 1][:3]}"
+
+
+def instant(text: str) -> str:
+    """Fri 12 Jun, 04:12 UTC for an ISO instant; any other text as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if at.tzinfo is None:
+        return text
+    at = at.astimezone(UTC)
+    return f"{short_day(at)}, {at:%H:%M}{NBSP}UTC"
 
 
 def count(n: int, noun: str) -> str:

@@ -69,8 +69,9 @@ def header(data: ReportData) -> dict[str, Any]:
     changes = [r["budget"] - r["previous_budget"] for r in rows]
     total = sum((r["budget"] for r in rows), budgets.ZERO)
     live = None
-    if data.live is not None:
-        live = {**data.live, "day": formats.long_day(data.live["night"])}
+    if data.live is not None and data.live_night is not None:
+        when = formats.instant(data.live["when"])
+        live = {**data.live, "day": formats.long_day(data.live_night), "when": when}
     return {
         "day": formats.long_day(release["business_date"]),
         "night": formats.long_day(data.night),

@@ -72,10 +72,10 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         binding = "lock" if i == LOCKED else binding
         change = after[i] - before[i]
         reason = {
-            "cap": "More would pay, but the largest daily change is reached.",
-            "floor": "Less would pay, but the least budget agreed for the line is reached.",
-            "lock": "Locked by Ana Ruiz until 20 June: trade fair.",
-            "none": f"Its next dollar returned {'more' if change > 0 else 'less'} than elsewhere.",
+            "cap": "More would pay, but the largest daily change is reached",
+            "floor": "Less would pay, but the least budget agreed for the line is reached",
+            "lock": "Locked by Ana Ruiz until 20 June: trade fair",
+            "none": f"Its next dollar returned {'more' if change > 0 else 'less'} than elsewhere",
         }[binding]
         budgets.append({
             **who, "platform": PLATFORMS[i % 4], "business_date": DAY, "budget": after[i], "currency": "USD",
@@ -141,7 +141,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         "returned": 21, "order_value": cents(21_000 - 40.5 * j), "currency": "USD",
     } for j in range(days)]  # fmt: skip
     money = ("budget", "previous_budget", "status_quo_budget", "floor", "cap")
-    live = {"night": NIGHT, "who": "scheduler", "when": "2026-06-12 04:12 UTC", "reason": ""}
+    live = {"night": NIGHT, "who": "scheduler", "when": "2026-06-12T04:12:40+00:00", "reason": ""}
     return ReportData(
         unit="advertiser", unit_name="Nordlicht Outdoor", night=NIGHT, currency="USD", objective=objective,
         release=release, live=live,
@@ -217,7 +217,7 @@ def first_night(lines: int = 3) -> ReportData:
 def held(reason: str = "Spend of Google Ads for 11 June is missing.", lines: int = 18) -> ReportData:
     """A held night: the one before stays live."""
     data = example(lines)
-    live = {"night": NIGHT - timedelta(days=1), "who": "scheduler", "when": "2026-06-11 04:09 UTC"}
+    live = {"night": NIGHT - timedelta(days=1), "who": "scheduler", "when": "2026-06-11T04:09:02+00:00"}
     return replace(
         data, live={**live, "reason": ""}, release={**data.release, "held": True, "hold_reason": reason}
     )

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.allocation import REASON_CODES, Infeasible, allocate, bounds, reason, scaled_status_quo
+from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves
+from decisions.limits import Infeasible, bounds
 from decisions.overrides import Override, active, line_limits, total_tonight
+from decisions.reasons import REASON_CODES, reason
 
 NIGHT = date(2026, 6, 30)
 

@@ -125,7 +125,7 @@ def test_a_budget_that_fits_exactly_is_not_paced():
     ("wrong", "message"),
     [
         ({"line": [1]}, "indices in 0…0"),
-        ({"conversion_rate": 1.5}, "rates"),
+        ({"conversion_rate": -0.1}, "rates"),
         ({"clicks": np.nan}, "finite"),
         ({"budget_cents": [-1]}, "no budget negative"),
         ({"price_floor": 0.0, "shadow_price": 0.0}, "price floor must be above 0"),

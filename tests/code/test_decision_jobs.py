@@ -140,7 +140,7 @@ def test_overrides_that_cannot_hold_stop_the_night_with_their_names(overrides: l
 def test_no_line_with_recent_spend_is_an_error_that_says_where_to_look() -> None:
     night = Night(unit(), D + timedelta(days=60))
     with pytest.raises(MoeError, match="no budget line with spend"):
-        allocate(night, history(), empty("out.curve__line"), empty("out.budget__line"), empty("core.override__override"))
+        allocate(night, history(), *map(empty, ("out.curve__line", "out.budget__line", "core.override__override")))
 
 
 def test_days_whose_outcome_is_unknown_do_not_pull_a_curve_down() -> None:

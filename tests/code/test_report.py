@@ -159,6 +159,13 @@ def test_a_held_night_is_not_applied() -> None:
     assert "Apply" not in {a.verb for a in found}
 
 
+def test_the_log_keeps_the_live_night_as_text() -> None:
+    data = example(3)
+    assert data.live is not None
+    assert replace(data, live={**data.live, "night": NIGHT.isoformat()}).status == "live"
+    assert replace(data, live={**data.live, "night": "2026-06-10"}).status == "candidate"
+
+
 def test_gain_range_comes_from_the_curves() -> None:
     data = example()
     gain = expected_gain(data)
@@ -180,7 +187,8 @@ def test_gain_range_comes_from_the_curves() -> None:
      (formats.number(Decimal("-7.25"), 2), "\u22127.25"), (formats.number(None), "\u2013"),
      (formats.number(float("nan")), "\u2013"), (formats.compact(12_500), "12.5k"),
      (formats.money(Decimal("0.1") + Decimal("0.2"), "EUR"), "0.30\u00a0EUR"),
-     (formats.count(1, "line"), "1 line"), (formats.long_day(NIGHT), "Thursday 11 June 2026")],
+     (formats.count(1, "line"), "1 line"),
+     (formats.instant("2026-06-12T00:12:09+02:00"), "Thu\u00a011\u00a0Jun, 22:12\u00a0UTC"), (formats.long_day(NIGHT), "Thursday 11 June 2026")],
 )  # fmt: skip
 def test_numbers_for_people(written: str, expected: str) -> None:
     assert written == expected
