@@ -33,7 +33,7 @@ def what_failed(error: BaseException | None) -> tuple[str, str]:
         return error.message, error.remedy
     return (
         f"{type(error).__name__}: {error}",
-        "read this task's log, mend the cause, then clear the task: nothing was replaced, and done nights stay",
+        "read the traceback in the log of this step; an error that names no remedy is worth an issue",
     )
 
 
@@ -41,11 +41,11 @@ def tell(context: Mapping[str, Any]) -> None:
     """Failure callback: which step of which night failed, with what, what to do, and what it changed."""
     task = context["ti"]
     message, remedy = what_failed(context.get("exception"))
+    moved = "" if task.task_id == "report" else ", and what is live has not moved"
     log.error(
         "Step %s of night %s failed (%s, run %s): %s\n  What to do: %s\n  Then clear the task with those "
-        "downstream. Tables of earlier steps are complete, tables of this one are as before, and what is live "
-        "has not moved.",
-        task.task_id, context.get("ds", "?"), context["params"].get("unit", "?"), task.run_id, message, remedy,
+        "downstream. Tables of earlier steps are complete, tables of this one are as before%s.",
+        task.task_id, context.get("ds", "?"), context["params"].get("unit", "?"), task.run_id, message, remedy, moved,
     )
 
 

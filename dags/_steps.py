@@ -53,7 +53,8 @@ def first_model(night: Night, _: Asked) -> str:
     model = publish.effective("model", night.unit.unit, night.date)
     if model:
         return f"model {model.moved_to[:12]}, effective since {model.effective}"
-    return f"trained: {json.dumps(train(night.unit, night.date), default=str)}"
+    trained = train(night.unit, night.date)
+    return f"trained {trained['version'][:12]} on {trained['rows']:,} rows, {trained['status']}"
 
 
 def make_live(night: Night, asked: Asked) -> str:

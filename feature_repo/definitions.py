@@ -97,8 +97,11 @@ def _source(v: View, settings: Settings, unit: str) -> FileSource:
     """The folder of a unit's partitions; an empty file of the same schema where the unit has none."""
     folder = tables.partition(v.table, unit, date.min).parent
     path = folder if tables.nights(v.table, unit) else _empty(v, settings.feast_home / unit / "empty")
-    return FileSource(name=f"{v.name}_partitions", path=str(path), file_format=ParquetFormat(),
-                      timestamp_field=EVENT, created_timestamp_column=KNOWN)
+    source = FileSource(name=f"{v.name}_partitions", path=str(path), file_format=ParquetFormat(),
+                        timestamp_field=EVENT, created_timestamp_column=KNOWN)
+    # Feast stamps a source with the wall clock, and equal definitions would differ from process to process.
+    source.created_timestamp = source.last_updated_timestamp = None
+    return source
 
 
 def _empty(v: View, folder: Path) -> Path:

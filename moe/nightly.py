@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FIRST_NIGHT = 29
 "Nights after its first one that the shipped advertiser's default night is: 30 days to learn from."
+MOST_TABLES = 3
+"Tables named in a job's line; `moe ledger` has them all."
 
 
 def dag_of(unit: str) -> str:
@@ -146,20 +148,28 @@ class _Show:
         self.says[line["step"]] = line["says"]
         for job, records in self.jobs.items():
             newest = records[-1]
-            rows = ", ".join(f"{count:,} {table.partition('.')[2]}" for table, count in newest["rows_out"].items()
-                             if count)
-            earlier = f"{len(records)} nights; " if len(records) > 1 else ""
-            self._line(newest["status"], job, sum(r["seconds"] for r in records),
-                       newest["reason"].partition("\n")[0] or earlier + rows)
+            self._line(newest["status"], job, sum(r["seconds"] for r in records), _job_text(records))
         if line["status"] == "failed":
             self.failed = line
         if not self.jobs:
-            self._line(line["status"], line["step"], line["seconds"], line["says"])
+            self._line(line["status"], line["step"], line["seconds"], "" if self.failed else line["says"])
 
     def _line(self, status: str, name: str, seconds: float, text: str) -> None:
         mark = {"done": "[green]✓[/]", "skipped": "[yellow]–[/]", "failed": "[red]✗[/]"}[status]
         self.out.print(f"{mark} {name:<12}{seconds:8.1f} s  ", end="")
         self.out.print(text, markup=False)
+
+
+def _job_text(records: list[dict[str, Any]]) -> str:
+    """What a job did: the rows of D, most first, and over how many nights; or why it did not."""
+    newest = records[-1]
+    if newest["status"] != "done":
+        return "" if newest["status"] == "failed" else str(newest["reason"])
+    rows = sorted(((count, table.partition(".")[2]) for table, count in newest["rows_out"].items()), reverse=True)
+    shown = [f"{count:,} {table}" for count, table in rows[:MOST_TABLES]]
+    if len(rows) > MOST_TABLES:
+        shown.append(f"{len(rows) - MOST_TABLES} more")
+    return (f"{len(records)} nights; " if len(records) > 1 else "") + ", ".join(shown)
 
 
 def _follow(command: list[str], log: IO[str], show: _Show) -> int:
@@ -193,8 +203,8 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
         out.print(f"\n[red bold]Step {failed['step']} failed.[/]")
         out.print(failed["says"], markup=False)
         out.print(f"[bold]What to do:[/] {failed['remedy']}")
-        out.print(f"Then run it again: [bold]moe nightly --unit {unit} --date {night}[/]. "
-                  "What is live has not moved, finished steps are kept.")
+        moved = "" if failed["step"] == "report" else " What is live has not moved."
+        out.print(f"Then run it again: [bold]moe nightly --unit {unit} --date {night}[/].{moved}")
     else:
         last = [text for text in log.read_text(encoding="utf-8").splitlines() if text.strip()][-5:]
         out.print("\n[red bold]Airflow stopped before a step ran.[/] Its last lines:")

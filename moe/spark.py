@@ -1,9 +1,12 @@
 """The Spark session: one a process, any master by setting; where no Java is, the packaged one."""
 
+import atexit
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _TYPES = {"VARCHAR": "STRING", "TIMESTAMPTZ": "TIMESTAMP"}
+_NUMBERS = itertools.count()
 
 
 def java_home() -> Path | None:
@@ -112,12 +116,50 @@ def write_one_file(frame: "DataFrame", contract: Contract, unit: str, night: dat
 
 
 def as_of(contract: Contract, unit: str, night: date, since: date) -> "DataFrame":
-    """A core table as known in `night`, from deliveries of the nights since..night."""
+    """A core table as known in `night`, from deliveries of the nights since..night.
+
+    The same SQL text runs in Spark on a cluster, and in DuckDB where Spark is on this machine: reading 60 small
+    files, twice, and joining them costs Spark many times what its job itself costs (see `_as_of_file`).
+    """
     from moe.asof import COVERAGE, as_of_sql
     from moe.contracts import contract as find
 
-    names = {}
-    for name in (contract.name, COVERAGE):
-        names[name] = name.replace(".", "__")
-        read(name, tables.files(name, unit, since, night), find(name)).createOrReplaceTempView(names[name])
+    paths = {name: tables.files(name, unit, since, night) for name in (contract.name, COVERAGE)}
+    if _is_local():
+        return read(contract.name, [_as_of_file(contract, paths, night, since)], contract)
+    names = {name: name.replace(".", "__") for name in paths}
+    for name, view in names.items():
+        read(name, paths[name], find(name)).createOrReplaceTempView(view)
     return session().sql(as_of_sql(contract, names[contract.name], night, since, names[COVERAGE]))
+
+
+def _as_of_file(contract: Contract, paths: dict[str, list[Path]], night: date, since: date) -> Path:
+    """The rows as one file, which stands until the process reads the table again over as many days."""
+    from moe.asof import COVERAGE, as_of_sql
+
+    folder = _scratch()
+    name = f"{contract.name}-{(night - since).days + 1}d"
+    for old in folder.glob(f"{name}-*"):
+        old.unlink()
+    path = folder / f"{name}-{next(_NUMBERS)}.parquet"
+    with tables.connect() as connection:
+        tables.scan(connection, contract.name, paths[contract.name]).create_view("rows")
+        tables.scan(connection, COVERAGE, paths[COVERAGE]).create_view("coverage")
+        connection.sql(as_of_sql(contract, "rows", night, since, "coverage")).write_parquet(
+            str(path), compression="snappy"
+        )
+    return path
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> Path:
+    """A folder of this process that goes away with it."""
+    work = settings().work / "spark"
+    work.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="as-of-", dir=work))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _is_local() -> bool:
+    return settings().spark_master.startswith("local")

@@ -84,7 +84,8 @@ def known_shares(growth: pd.DataFrame) -> pd.DataFrame:
     `growth` holds, by platform and age, what was known at that age and one night later. Ages that were never
     delivered twice count as final.
     """
-    ordered = growth.sort_values(["platform", "age"], ascending=[True, False])
+    ordered = growth.sort_values(["platform", "age"], ascending=[True, False])  # from the oldest age back
     factor = (ordered["before"] / ordered["after"]).where(ordered[["before", "after"]].min(axis=1) > 0, 1.0)
     known = factor.groupby(ordered["platform"]).cumprod().clip(upper=1.0)
-    return ordered[["platform", "age"]].assign(known=known).astype({"age": "int64", "known": "float64"})
+    shares = ordered[["platform", "age"]].assign(known=known).sort_values(["platform", "age"], ignore_index=True)
+    return shares.astype({"age": "int64", "known": "float64"})

@@ -20,15 +20,17 @@ from training.dataset import FloatArray, Sample, Target, inputs
 SEED = 7
 LARGEST_CORRECTION = float(np.log(20.0))
 "A day's rate is taken for at most 20 times, or a 20th, of its baseline: beyond that the inputs are at fault."
-PRIOR_PRECISION = 10.0
-"Of the regression's coefficients, on standardised features: a standard deviation of 0.3 in log rate."
+PRIOR_PRECISION = 30.0
+"Of the regression's coefficients, on standardised features: a prior standard deviation of 0.18 in log rate."
 CLIP = 4.0
 "Standard deviations at which the regression's inputs end: it must not extrapolate a slope to a giant line."
 TREES = {"objective": "count:poisson", "base_score": 1.0, "eta": 0.1, "max_depth": 3, "subsample": 0.8,
-         "min_child_weight": 25.0, "lambda": 25.0, "tree_method": "hist", "max_bin": 64,
+         "min_child_weight": 50.0, "lambda": 50.0, "tree_method": "hist", "max_bin": 64,
          "seed": SEED, "nthread": 1}
-"Weights are expected events, so a leaf holds 25 of them and is shrunk as by 25 more. One thread: same bytes."
-ROUNDS = 150
+"Weights are expected events, so a leaf holds 50 of them and is shrunk as by 50 more. One thread: same bytes."
+ROUNDS = 100
+# Of five settings on 24 simulated worlds these lose little where the shrunk rate is all there is to know, and
+# nothing where there is more: tests/model/world.py makes such worlds.
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,8 @@ def test_gain_range_comes_from_the_curves() -> None:
      (formats.number(float("nan")), "\u2013"), (formats.compact(12_500), "12.5k"),
      (formats.money(Decimal("0.1") + Decimal("0.2"), "EUR"), "0.30\u00a0EUR"),
      (formats.count(1, "line"), "1 line"),
-     (formats.instant("2026-06-12T00:12:09+02:00"), "Thu\u00a011\u00a0Jun, 22:12\u00a0UTC"), (formats.long_day(NIGHT), "Thursday 11 June 2026")],
+     (formats.instant("2026-06-12T00:12:09+02:00"), "Thu\u00a011\u00a0Jun, 22:12\u00a0UTC"),
+     (formats.long_day(NIGHT), "Thursday 11 June 2026")],
 )  # fmt: skip
 def test_numbers_for_people(written: str, expected: str) -> None:
     assert written == expected

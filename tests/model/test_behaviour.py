@@ -42,7 +42,7 @@ def test_without_structure_nothing_is_lost_against_the_shrunk_rate(home: Any) ->
     world = World(name="flat", nights=35, lines=6, drift=0.0, structure=False).write()
     for target in TARGETS:
         measured = choose(target, sample(training_set("flat", world.last), target)).metrics
-        assert measured["deviance_report"] < 1.05 * measured["deviance_report_baseline"]
+        assert measured["deviance_report"] < 1.1 * measured["deviance_report_baseline"]
 
 
 def test_doubling_exposure_and_events_does_not_change_a_rate(trained: Trained) -> None:

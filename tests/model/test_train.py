@@ -43,8 +43,9 @@ def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> N
     assert client.get_experiment(run.info.experiment_id).name == "shop"
     assert run.data.metrics["click_rate_deviance_report"] > 0
     assert run.data.params["data_digest"]
-    table = mlflow.load_table("calibration.json", run_ids=[version.run_id])
-    assert set(table["target"]) == {"click_rate", "conversion_rate"}
+    table = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/calibration.json")
+    assert {"decile", "ratio", "target"} <= set(table["columns"])
+    assert len(table["data"]) == 20
     served = mlflow.onnx.load_model("models:/shop_line_performance@champion")
     assert [o.name for o in served.graph.output] == ["click_rate", "conversion_rate"]
 
@@ -69,7 +70,15 @@ def test_the_same_data_give_the_same_version_and_changed_data_another(home: Any)
     third = train(unit("again"), world.last)
     assert third["version"] != first["version"]
     assert publish.live("model", "again").moved_to == third["version"]  # type: ignore[union-attr]
-    assert scores("again", world.last)["model_version"].unique().to_pylist() == [third["version"]]
+
+
+def test_of_two_models_for_one_night_the_last_one_scores(home: Any) -> None:
+    world = World(name="twice", nights=10, lines=4, seed=6).write()
+    train(unit("twice"), world.last)
+    world.counts["clicks"][-2] += 1
+    world.write_core(world.nights - 1)
+    second = train(unit("twice"), world.last)
+    assert scores("twice", world.last)["model_version"].unique().to_pylist() == [second["version"]]
 
 
 def test_an_older_night_is_refused(trained: Trained) -> None:
