@@ -75,6 +75,26 @@ def run(
 
 
 @app.command()
+def nightly(
+    unit: UnitOption = "",
+    day: DateOption = None,
+    publish: Annotated[bool, typer.Option(help="Make the night's release live, unless a check holds it.")] = True,
+) -> None:
+    """Run a whole night through Airflow's `nightly` DAG, showing each step, and end with what was decided."""
+    from moe.nightly import nightly as run_nightly
+
+    raise typer.Exit(run_nightly(unit or settings().unit, day.date() if day else None, publish))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def airflow(context: typer.Context) -> None:
+    """Run an Airflow command with this store's settings: `moe airflow standalone`, `moe airflow backfill …`."""
+    from moe.nightly import airflow as run_airflow
+
+    raise typer.Exit(run_airflow(context.args))
+
+
+@app.command()
 def jobs() -> None:
     """List the jobs of a night with what they read and write."""
     from moe.jobs import NIGHT

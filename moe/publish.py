@@ -59,8 +59,8 @@ def log(kind: Kind, unit: str) -> list[Entry]:
 
 def effective(kind: Kind, unit: str, night: date) -> Entry | None:
     """The newest entry that holds in a night: of the entries effective by then, the last one appended."""
-    held = [entry for entry in log(kind, unit) if entry.effective <= night.isoformat()]
-    return max(held, key=lambda entry: entry.effective, default=None) if held else None
+    held = [entry for entry in reversed(log(kind, unit)) if entry.effective <= night.isoformat()]
+    return max(held, key=lambda entry: entry.effective, default=None)  # of equals the first: the last appended
 
 
 @contextmanager

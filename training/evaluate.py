@@ -34,6 +34,10 @@ def deviance(sample: Sample, rate: FloatArray) -> FloatArray:
     return 2.0 * (np.where(events > 0, events * log_ratio, 0.0) - events + expected)
 
 
+def _mean_deviance(rate: Rate, sample: Sample) -> float:
+    return float(deviance(sample, rate.predict(sample.columns)).mean())
+
+
 def better(sample: Sample, challenger: Rate, holder: Rate) -> bool:
     """Whether a more complex model earns its place: its gain is above one standard error over the dates.
 
@@ -70,7 +74,8 @@ def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
 def choose(target: Target, sample: Sample) -> Outcome:
     """Fit on the oldest dates, choose and calibrate on later ones, measure on the latest.
 
-    What is measured is what is shipped: the winner is not fitted again on the dates that judged it.
+    What is measured is what is shipped: the winner is not fitted again on the dates that judged it. It is
+    shipped only where it does not lose to the shrunk rate as it is on the latest dates.
     """
     days, total = len(np.unique(sample.dates)), float(sample.events.sum())
     parts = sample.split() if days >= MIN_DATES else {}
@@ -84,8 +89,13 @@ def choose(target: Target, sample: Sample) -> Outcome:
     for challenger in fitted[1:]:
         if better(parts["choose"], challenger, winner):
             winner = challenger
+    chosen, late, held = winner.correction.name, parts["report"], fitted[0]
     winner = calibrated(winner, parts["choose"])
-    return _outcome(winner, fitted, parts)
+    # Markets turn: what won on the choosing dates and lost on the latest must not decide tomorrow.
+    lost = _mean_deviance(winner, late) > _mean_deviance(held, late)
+    outcome = _outcome(held if lost else winner, fitted, parts)
+    why = f"what won on earlier dates ({chosen}, calibrated) lost to it on the latest"
+    return replace(outcome, said=f"the 28-day shrunk rate is used as it is: {why}") if lost else outcome
 
 
 def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outcome:
@@ -96,17 +106,16 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     metrics: dict[str, float] = {"calibration": winner.calibration, "fallback": winner.fallback}
     for part in ("choose", "report"):
         for rate in fitted:
-            value = float(deviance(parts[part], rate.predict(parts[part].columns)).mean())
-            metrics[f"deviance_{part}_{rate.correction.name}"] = value
+            metrics[f"deviance_{part}_{rate.correction.name}"] = _mean_deviance(rate, parts[part])
     constant = np.full(len(late.events), parts["train"].events.sum() / parts["train"].exposure.sum())
     metrics["deviance_report_constant"] = float(deviance(late, constant).mean())
-    metrics["deviance_report"] = float(deviance(late, predicted).mean())
+    metrics["deviance_report"] = _mean_deviance(winner, late)
     metrics["predicted_over_observed"] = float(late.exposure @ predicted) / total
     # The share of events that stand in the wrong decile: one number for the table.
     metrics["calibration_error"] = float((table["predicted"] - table["observed"]).abs().sum()) / total
     for part, rows in parts.items():
         metrics[f"rows_{part}"], metrics[f"events_{part}"] = float(len(rows.events)), float(rows.events.sum())
-    gain = 1.0 - metrics["deviance_report"] / metrics["deviance_report_baseline"]
+    gain = 1.0 - metrics["deviance_report"] / max(metrics["deviance_report_baseline"], 1e-12)
     name = winner.correction.name
     said = f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk rate's"
     if name == "baseline":

@@ -30,7 +30,7 @@ TREES = {"objective": "count:poisson", "base_score": 1.0, "eta": 0.1, "max_depth
 "Weights are expected events, so a leaf holds 50 of them and is shrunk as by 50 more. One thread: same bytes."
 ROUNDS = 100
 # Of five settings on 24 simulated worlds these lose little where the shrunk rate is all there is to know, and
-# nothing where there is more: tests/model/world.py makes such worlds.
+# nothing where there is more: tests/model/model_world.py makes such worlds.
 
 
 @dataclass(frozen=True)

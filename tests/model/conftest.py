@@ -1,38 +1,43 @@
 """One home for all tests of the model; each test that writes has a unit of its own in it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
 
-import pandas as pd
 import pytest
+from model_world import Trained, World, unit
 
 from moe.settings import settings
-from tests.model.world import World, unit
 
 
-@pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@contextmanager
+def _at(folder: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOE_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("MOE_HOME", str(folder))
         patch.setenv("MOE_PSEUDONYM_KEY", "tests")
         settings.cache_clear()
-        yield settings().home
+        yield folder
     settings.cache_clear()
 
 
-@dataclass(frozen=True)
-class Trained:
-    world: World
-    frame: pd.DataFrame
-    result: dict[str, Any]
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(folder: Path) -> Iterator[Path]:
+    """By module, so that other tests in the same process keep their own home."""
+    with _at(folder):
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def trained(home: Any) -> Trained:
+def trained(folder: Path) -> Trained:
     """A world with structure, and the model trained in its last night."""
     from moe.train import train
     from training.dataset import training_set
 
-    world = World().write()
-    return Trained(world, training_set(world.name, world.last), train(unit(world.name), world.last))
+    with _at(folder):
+        world = World().write()
+        return Trained(world, training_set(world.name, world.last), train(unit(world.name), world.last))

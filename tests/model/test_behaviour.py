@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from model_world import KNOWN, Trained, World
 
-from tests.model.conftest import Trained
-from tests.model.world import KNOWN, World
 from training.dataset import TARGETS, Sample, sample, training_set
 from training.evaluate import Outcome, choose, deciles
 from training.labels import known_shares, labels
@@ -36,6 +35,16 @@ def test_predictions_are_calibrated_on_later_dates(outcomes: list[Outcome]) -> N
         assert outcome.metrics["calibration_error"] < 0.08
         assert outcome.deciles["ratio"].between(0.8, 1.25).all()
         assert outcome.deciles["observed"].corr(outcome.deciles["predicted"]) > 0.9
+
+
+def test_a_winner_that_loses_on_the_latest_dates_is_not_used(trained: Trained) -> None:
+    rows = sample(trained.frame, CLICKS)
+    latest = rows.dates >= rows.split()["report"].dates.min()
+    turned = replace(rows, events=np.where(latest, rows.exposure * rows.columns["click_rate_28d"], rows.events))
+    outcome = choose(CLICKS, turned)
+    assert outcome.winner == "baseline"
+    assert outcome.rate.calibration == 1.0
+    assert "lost to it on the latest" in outcome.said
 
 
 def test_without_structure_nothing_is_lost_against_the_shrunk_rate(home: Any) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_world import Trained
 
 from moe.errors import MoeError
 from moe.settings import settings
 from serving.bundle import OUTPUTS, Bundle, BundleError
-from tests.model.conftest import Trained
 from training import bundles
 from training.dataset import TARGETS, inputs, sample
 from training.export import to_onnx

@@ -9,11 +9,11 @@ from feast import FeatureStore
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from model_world import ADS, TRAFFIC, World, cutoff, put
 
 from feature_repo.definitions import VIEWS
 from feature_repo.store import feature_store, night_features, training_features
 from moe.errors import MissingInput
-from tests.model.world import ADS, TRAFFIC, World, cutoff, put
 
 
 def entity_rows(world: World, *nights: int) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from model_world import Trained, World, unit
 
 from moe import frames, publish
 from moe.contracts import contract
@@ -15,8 +16,6 @@ from moe.errors import MoeError, PublishError
 from moe.jobs import Night
 from moe.settings import settings
 from moe.train import train
-from tests.model.conftest import Trained
-from tests.model.world import World, unit
 from training.score import SCORES, score
 
 

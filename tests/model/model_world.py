@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from moe import frames, tables
@@ -140,6 +141,15 @@ class World:
             "bounce_rate": self.bounce[self.before + index], "pages_per_session": [3.0] * len(lines),
             "forms_per_session": [0.1] * len(lines), "event_at": [cutoff(self.night(index))] * len(lines),
             "known_at": [cutoff(self.night(index))] * len(lines)} | changed)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A world, the training set of its last night, and what `moe train` said."""
+
+    world: World
+    frame: pd.DataFrame
+    result: dict[str, Any]
 
 
 def _shrunk(events: np.ndarray, exposure: np.ndarray, prior: float) -> np.ndarray:
