@@ -8,7 +8,7 @@ and of a column (`unit`, `minimum`, `known_after` …).
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import duckdb
 import pyarrow as pa
@@ -70,14 +70,16 @@ class Contract:
     @cached_property
     def schema(self) -> pa.Schema:
         """Arrow schema of the table's Parquet files, `unit` and `night` first."""
-        types = ", ".join(f'"{c.name}" {c.type}' for c in self.columns)
-        with duckdb.connect() as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"create table t (unit varchar, night date, {types})")
-            schema: pa.Schema = connection.sql("from t").to_arrow_table().schema
-        for index, column in enumerate(self.columns, start=len(ADDED)):
-            schema = schema.set(index, schema.field(index).with_nullable(not column.required))
-        return schema.set(0, schema.field(0).with_nullable(False)).set(1, schema.field(1).with_nullable(False))
+        added = [pa.field("unit", pa.string(), nullable=False), pa.field("night", pa.date32(), nullable=False)]
+        return pa.schema(added + [pa.field(c.name, _arrow_type(c.type), not c.required) for c in self.columns])
+
+
+@lru_cache
+def _arrow_type(type_: str) -> pa.DataType:
+    """The Arrow type of a DuckDB type, as DuckDB gives it."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return connection.sql(f"select cast(null as {type_})").to_arrow_table().schema.field(0).type
 
 
 def _custom(item: Any) -> dict[str, Any]:
@@ -105,11 +107,26 @@ def read(path: Path) -> Contract:
     """Read one contract file. Raises MoeError where it is not valid ODCS."""
     try:
         document = OpenDataContractStandard.from_file(str(path))
+        if not document.schema_ or len(document.schema_) != 1:
+            raise MoeError(f"{path} must describe exactly one table", "split it, one table a file")
+        found = _contract(path, document)
+        found.schema  # noqa: B018 (raises where a type is none of DuckDB's)
+    except MoeError:
+        raise
     except Exception as error:
         raise MoeError(f"{path} is not a valid Open Data Contract Standard file: {error}",
                        "compare it with a shipped contract in contracts/") from error
-    if not document.schema_ or len(document.schema_) != 1:
-        raise MoeError(f"{path} must describe exactly one table", "split it, one table a file")
+    if found.kind not in get_args(Kind):
+        raise MoeError(f"{path}: customProperties: kind is {found.kind}", f"one of: {', '.join(get_args(Kind))}")
+    wrong = [name for pair in found.not_above for name in pair if name not in found.column_names]
+    if wrong:
+        raise MoeError(f"{path}: customProperties: not_above names {', '.join(wrong)}, which it does not describe",
+                       "name columns of the table")
+    return found
+
+
+def _contract(path: Path, document: OpenDataContractStandard) -> Contract:
+    assert document.schema_ is not None
     table = document.schema_[0]
     custom = _custom(table)
     return Contract(

@@ -35,12 +35,15 @@ def write(frame: Any, contract: Contract, unit: str, night: date) -> Written:
             from moe.spark import write_one_file
 
             write_one_file(frame, contract, unit, night, temporary)
+        rows, digest = _check(temporary, contract)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise MoeError(f"{contract.name} of {night} could not be written: {error}",
                        "free disk space under the platform's home (`moe doctor`), then run again; "
                        "nothing was replaced") from error
-    rows, digest = _check(temporary, contract)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return Written(contract.name, temporary, target, rows, digest)
 
 
@@ -80,11 +83,9 @@ def _check(path: Path, contract: Contract) -> tuple[int, str]:
     rows, distinct, total, xor, *null_counts = result
     for name, count in zip((*ADDED, *required), null_counts, strict=True):
         if count:
-            path.unlink()
             raise MoeError(f"{contract.name}: {count} rows have no {name}, which the contract requires",
                            "mend the job that writes it; nothing was replaced")
     if distinct != rows:
-        path.unlink()
         raise MoeError(f"{contract.name}: {rows - distinct} rows repeat the key ({', '.join(contract.key)})",
                        "mend the job that writes it; nothing was replaced")
     return rows, _digest(rows, total, xor)

@@ -120,7 +120,7 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
     if code or show.failed:
         _print_failure(out, show.failed, unit, night, Path(log.name))
         return 1
-    _print_decided(out, found, night, unit, show.says.get("report", ""), Path(log.name))
+    _print_decided(out, found, night, unit, Path(log.name))
     return 0
 
 
@@ -130,7 +130,6 @@ class _Show:
 
     out: "Console"
     status: Any = lambda text: None
-    says: dict[str, str] = field(default_factory=dict)
     failed: dict[str, Any] | None = None
     jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -145,7 +144,6 @@ class _Show:
             self._end(line)
 
     def _end(self, line: dict[str, Any]) -> None:
-        self.says[line["step"]] = line["says"]
         for job, records in self.jobs.items():
             newest = records[-1]
             self._line(newest["status"], job, sum(r["seconds"] for r in records), _job_text(records))
@@ -212,7 +210,7 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
     out.print(f"Full log: {log}")
 
 
-def _print_decided(out: "Console", unit: Unit, night: date, asked: str, page: str, log: Path) -> None:
+def _print_decided(out: "Console", unit: Unit, night: date, asked: str, log: Path) -> None:
     from moe import publish, tables
 
     option = f"--unit {asked} --date {night}"
@@ -230,8 +228,9 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str, page: st
         out.print(f"Look further: moe show out.budget__line {option}\n"
                   f"              moe show out.bid__line_segment {option}\n"
                   f"              moe release show --unit {asked}")
-    if page:
-        out.print(f"Report: {Path(page).resolve().as_uri()}")
+    page = settings().report(unit.unit, night) / "index.html"
+    if page.exists():
+        out.print(f"Report: {page.as_uri()}")
     out.print(f"Full log: {log}")
 
 

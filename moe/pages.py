@@ -23,8 +23,8 @@ def pages() -> dict[str, str]:
     by_name = contracts()
     made = {f"{name}.md": page(contract) for name, contract in by_name.items()}
     rows = [f"| [{name}]({name}.md) | {c.description} |" for name, c in by_name.items()]
-    made["index.md"] = "# Tables\n\nWritten by `moe pages` from the contracts.\n\n| table | what it holds |\n|---|---|\n"
-    made["index.md"] += "\n".join(rows) + "\n"
+    head = ["# Tables", "", "Written by `moe pages` from the contracts.", "", "| table | what it holds |", "|---|---|"]
+    made["index.md"] = "\n".join([*head, *rows]) + "\n"
     return made
 
 
@@ -43,7 +43,9 @@ def page(contract: Contract) -> str:
         if contract.layer == "landing" else []
     facts += [f"- Known and not used: {', '.join(contract.ignored)}"] if contract.ignored else []
     head = ["| column | type | unit | | what it is |", "|---|---|---|---|---|"]
-    rows = [f"| {c.name} | {c.type} | {c.measure or ''} | {_marks(c)} | {_cell(c.description)} |" for c in contract.columns]
+    rows = [
+        f"| {c.name} | {c.type} | {c.measure or ''} | {_marks(c)} | {_cell(c.description)} |" for c in contract.columns
+    ]
     return "\n".join([f"# {contract.name}", "", contract.description, "", *facts, "",
                       "Every table also has `unit` (business unit) and `night` (the night of the partition).", "",
                       *head, *rows]) + "\n"

@@ -50,11 +50,13 @@ def live(kind: Kind, unit: str) -> Entry | None:
 
 
 def log(kind: Kind, unit: str) -> list[Entry]:
-    """Every move, oldest first."""
+    """Every move, oldest first. A move that was cut off before it was logged is there too: it stands in the
+    pointer; a line that was cut off is none."""
+    now = live(kind, unit)  # before the log, so that a move in between is in both
     path = _log(kind, unit)
-    if not path.exists():
-        return []
-    return [Entry(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    entries = [Entry(**json.loads(line)) for line in lines if line.endswith(b"\n")]
+    return entries if now is None or now in entries else [*entries, now]
 
 
 def effective(kind: Kind, unit: str, night: date) -> Entry | None:
@@ -86,7 +88,8 @@ def move(
 ) -> Entry:
     """Move the pointer from `expected` to `to` and log it.
 
-    Raises PublishError where the pointer is not where the caller saw it, or would move backwards.
+    The pointer holds the whole entry, so that a kill before the log's line loses nothing: the next move
+    writes it. Raises PublishError where the pointer is not where the caller saw it, or would move backwards.
     """
     if not who or not reason:
         raise PublishError("a move needs who and why", "give --who and --reason")
@@ -101,16 +104,19 @@ def move(
                                "older nights write candidates only; to go back use `moe release rollback`")
         at = datetime.now(UTC).isoformat(timespec="seconds")
         entry = Entry(at, who, seen, to, effective.isoformat(), reason, facts)
-        _append(_log(kind, unit), entry)
-        commit_point(f"logged:{kind}")
-        beside = _pointer(kind, unit).with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(entry.__dict__, sort_keys=True), encoding="utf-8")
+        before = log(kind, unit)
+        beside = _pointer(kind, unit).with_suffix(".tmp")
+        _write(beside, [entry])
+        commit_point(f"written:{kind}")
         os.replace(beside, _pointer(kind, unit))
+        commit_point(f"moved:{kind}")
+        _write(_log(kind, unit).with_suffix(".tmp"), [*before, entry])
+        os.replace(_log(kind, unit).with_suffix(".tmp"), _log(kind, unit))
     return entry
 
 
-def _append(path: Path, entry: Entry) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry.__dict__, sort_keys=True) + "\n")
+def _write(path: Path, entries: list[Entry]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry.__dict__, sort_keys=True) + "\n" for entry in entries)
         file.flush()
         os.fsync(file.fileno())

@@ -3,6 +3,7 @@
 See docs/choices.md, 'The job contract'.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -104,13 +105,23 @@ def _run_one(job: Job, night: Night, report: Report) -> Record:
         record.status, record.reason = "skipped", str(skip)
     except Exception as error:
         record.status, record.reason = "failed", f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):  # the ledger may fail by the same full disk: the first error counts
+            _record(record, started, report)
         raise
-    finally:
-        record.seconds = round(time.perf_counter() - started, 3)
-        tables.commit_point(f"record:{job.name}")
-        ledger.append(asdict(record))
-        report(record)
+    try:
+        _record(record, started, report)
+    except OSError as error:
+        raise MoeError(f"{job.name} of {night.date} is done, but the ledger could not be written: {error}",
+                       "free disk space under the platform's home (`moe doctor`), then run the job again: "
+                       "it gives the same rows") from error
     return record
+
+
+def _record(record: Record, started: float, report: Report) -> None:
+    record.seconds = round(time.perf_counter() - started, 3)
+    tables.commit_point(f"record:{record.job}")
+    ledger.append(asdict(record))
+    report(record)
 
 
 def _replace(outputs: dict[str, Any], night: Night, record: Record) -> None:

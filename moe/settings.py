@@ -6,18 +6,27 @@ which make everything run embedded under `var/`. No other module joins paths or 
 
 import contextlib
 import os
+import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
+from moe.errors import MoeError
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def config_file() -> Path:
+    return Path(os.environ.get("MOE_CONFIG", ROOT / "moe.toml"))
 
 
 class Settings(BaseSettings):
@@ -53,7 +62,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("MOE_CONFIG", ROOT / "moe.toml")))
+        toml = TomlConfigSettingsSource(settings_cls, config_file())
         return init_settings, env_settings, toml
 
     def model_post_init(self, _context: object) -> None:
@@ -176,4 +185,10 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """The settings of this process. Tests call `settings.cache_clear()` after changing the environment."""
-    return Settings()
+    try:
+        return Settings()
+    except (ValidationError, SettingsError, tomllib.TOMLDecodeError) as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)) \
+            if isinstance(error, ValidationError) else str(error)
+        raise MoeError(f"settings (environment MOE_…, then {config_file()}): {faults}",
+                       "the settings and their defaults stand in moe/settings.py") from error

@@ -5,6 +5,7 @@ A reader that has the old file open keeps the old content; a crash leaves the ol
 
 import os
 import re
+import shutil
 import signal
 from datetime import date, timedelta
 from functools import lru_cache
@@ -88,9 +89,26 @@ def commit_point(name: str) -> None:
 
 
 def beside(target: Path) -> Path:
-    """A temporary path in the target's folder, which no reader takes for a partition."""
+    """A temporary path in the target's folder, which no reader takes for a partition.
+
+    What processes that died left beside the same target is removed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}.*"):
+        process = left.name.removeprefix(f".{target.name}.").partition(".")[0]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def put_in_place(temporary: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from moe.errors import MoeError
 from moe.settings import settings
@@ -39,7 +39,7 @@ class Rate(_Part):
 
     currency: Currency
     since: date
-    rate: Annotated[Decimal, Field(gt=0)]
+    rate: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=8)]
 
 
 class Budget(_Part):
@@ -81,6 +81,18 @@ class Unit(_Part):
     folder: Path
     "Folder of the unit's file: relative paths start here."
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Unit":
+        names = [source.name for source in self.sources]
+        if repeated := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"sources: {', '.join(repeated)} named twice: a source's name is part of its tables")
+        dated = [(rate.currency, rate.since) for rate in self.rates]
+        if len(set(dated)) < len(dated):
+            raise ValueError("rates: two for one currency and date")
+        if self.currency in {rate.currency for rate in self.rates}:
+            raise ValueError(f"rates: {self.currency} is the unit's own currency")
+        return self
+
     @cached_property
     def source_names(self) -> tuple[str, ...]:
         return tuple(source.name for source in self.sources)
@@ -90,7 +102,12 @@ class Unit(_Part):
         known = {"deliveries": str(settings().deliveries), "test_data": str(settings().test_data)}
         if night is not None:
             known["night"] = night.isoformat()
-        return (self.folder / path.format(**known)).resolve()
+        try:
+            filled = path.format(**known)
+        except (KeyError, ValueError, IndexError) as error:
+            raise MoeError(f"unit {self.unit}: path {path} has an unknown placeholder: {error}",
+                           f"known here: {', '.join(known)}") from error
+        return (self.folder / filled).resolve()
 
 
 def unit_file(name_or_path: str) -> Path:
@@ -116,6 +133,6 @@ def load_unit(name_or_path: str) -> Unit:
             f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
         )
         raise MoeError(f"{path}: {faults}", "see docs/how-to/bring-your-own-exports.md") from error
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise MoeError(f"{path} is not a readable unit file: {error}",
                        "see docs/how-to/bring-your-own-exports.md") from error

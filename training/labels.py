@@ -1,8 +1,7 @@
 """Labels from core, as known in a night: counts and exposures by line, segment and business date.
 
 Conversions arrive for days after the click. The share of them that is known at an age (nights since the
-business date) is estimated from how deliveries grew, by chain ladder (Mack 1993, 'Distribution-free
-calculation of the standard error of chain ladder reserve estimates'), and the clicks that a conversion rate
+business date) is estimated from how deliveries grew (`moe.maturity`), and the clicks that a conversion rate
 counts on are multiplied by it: a Poisson count thinned by a share is Poisson with that share of the exposure.
 """
 
@@ -14,27 +13,13 @@ from moe import tables
 from moe.asof import COVERAGE, as_of_sql
 from moe.contracts import contract
 from moe.errors import MoeError
+from moe.maturity import shares_known
 
 ADS = "core.ad_performance__ad_day"
 LOOKBACK_DAYS = 180
 "Deliveries that are read, and business dates that are learnt from."
 KNOWN_LEAST = 0.5
 "A date counts for conversions once this share of them is known: less rests on the estimated share too much."
-
-# Two deliveries of one date in consecutive nights say what an age adds. Accounts are paired one by one, since
-# a night need not cover all of them.
-_GROWTH = """
-    with delivered as (
-        select platform, source, account_id, business_date, night, sum(conversions)::double as conversions
-        from rows group by all having count(conversions) > 0
-    )
-    select a.platform, (a.night - a.business_date)::int as age,
-        sum(a.conversions) as before, sum(b.conversions) as after
-    from delivered as a
-    inner join delivered as b using (platform, source, account_id, business_date)
-    where b.night = a.night + 1
-    group by all order by all
-"""
 
 _LABELS = """
     with cells as (
@@ -64,8 +49,7 @@ def labels(unit: str, night: date) -> pd.DataFrame:
     with tables.connect() as connection:
         tables.scan(connection, ADS, tables.files(ADS, unit, since, night)).create_view("rows")
         tables.scan(connection, COVERAGE, tables.files(COVERAGE, unit, since, night)).create_view("coverage")
-        shares = known_shares(connection.sql(_GROWTH).df())
-        connection.register("known", shares)
+        connection.register("known", shares_known(connection, "rows", "conversions"))
         sql = _LABELS.format(known=as_of_sql(contract(ADS), "rows", night, since, "coverage"),
                              since=since, night=night, least=KNOWN_LEAST)
         found: pd.DataFrame = connection.sql(sql).df()
@@ -76,16 +60,3 @@ def labels(unit: str, night: date) -> pd.DataFrame:
                        f"{first['business_date']:%Y-%m-%d}",
                        "mend the source's mapping, then `moe run land --from … --to …` again")
     return found
-
-
-def known_shares(growth: pd.DataFrame) -> pd.DataFrame:
-    """Share of a date's conversions known at each age: `platform`, `age`, `known` in (0, 1].
-
-    `growth` holds, by platform and age, what was known at that age and one night later. Ages that were never
-    delivered twice count as final.
-    """
-    ordered = growth.sort_values(["platform", "age"], ascending=[True, False])  # from the oldest age back
-    factor = (ordered["before"] / ordered["after"]).where(ordered[["before", "after"]].min(axis=1) > 0, 1.0)
-    known = factor.groupby(ordered["platform"]).cumprod().clip(upper=1.0)
-    shares = ordered[["platform", "age"]].assign(known=known).sort_values(["platform", "age"], ignore_index=True)
-    return shares.astype({"age": "int64", "known": "float64"})

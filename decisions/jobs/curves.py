@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.curves import Curves, fit
-from decisions.maturity import share_known
+from moe import tables
 from moe.errors import MoeError
 from moe.jobs import Night
+from moe.maturity import shares_known
 
 UNPLACED = "unplaced"
-OLDEST = 45
-"""Days after which an outcome counts as fully reported."""
+LEAST_KNOWN = 0.01
+"""A day of which less is known says nothing: projecting it would only add noise."""
 
 
 def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, pa.Table]:
@@ -22,9 +23,7 @@ def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, p
     rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night)]
     names = {r["line_id"]: r["line_name"] for r in sorted(rows, key=lambda r: r["business_date"])}
     lines = sorted(names)
-    known = known_share(deliveries, objective)
-    age = np.array([(night.date - r["business_date"]).days for r in rows])
-    share = known[np.minimum(age, OLDEST)] if rows else np.ones(0)
+    share = _share_known(rows, deliveries, night)
     outcome = np.array([np.nan if r[objective] is None else float(r[objective]) for r in rows]) / share
     try:
         fitted = fit(
@@ -47,17 +46,14 @@ def is_funded(line_id: str, night: Night) -> bool:
     return line_id != UNPLACED and line_id not in night.unit.line_excluded
 
 
-def known_share(deliveries: pa.Table, objective: str) -> Any:
-    """Share of the outcome reported by age, from the deliveries of core.ad_performance__ad_day."""
-    kept = deliveries.filter(pa.compute.is_valid(deliveries.column(objective)))
-    grouped = kept.group_by(["business_date", "night"]).aggregate([(objective, "sum")])
-    rows = grouped.to_pylist()
-    return share_known(
-        [r["business_date"].toordinal() for r in rows],
-        [(r["night"] - r["business_date"]).days for r in rows],
-        [float(r[f"{objective}_sum"]) for r in rows],
-        OLDEST,
-    )
+def _share_known(rows: list[dict[str, Any]], deliveries: pa.Table, night: Night) -> Any:
+    """Share of each line-day's outcome that is reported by the night, from how deliveries grew."""
+    with tables.connect() as connection:
+        connection.register("deliveries", deliveries)
+        found = shares_known(connection, "deliveries", night.unit.objective).to_pylist()
+    known = {(r["platform"], r["age"]): r["known"] for r in found}
+    ages = [(r["platform"], (night.date - r["business_date"]).days) for r in rows]
+    return np.maximum([known.get(age, 1.0) for age in ages], LEAST_KNOWN)
 
 
 def _day_index(days: list[date]) -> list[int]:

@@ -12,7 +12,6 @@ from decisions.jobs.allocate import allocate
 from decisions.jobs.bid import bid
 from decisions.jobs.curves import curves
 from decisions.jobs.release import release
-from decisions.maturity import share_known
 from moe.contracts import contract
 from moe.errors import MoeError
 from moe.jobs import Night
@@ -156,18 +155,6 @@ def test_days_whose_outcome_is_unknown_do_not_pull_a_curve_down() -> None:
         full = curves(night, known, nothing)["out.curve__line"].column(name).to_numpy()
         half = curves(night, unknown, nothing)["out.curve__line"].column(name).to_numpy()
         assert np.allclose(np.log(full), np.log(half), atol=0.25)
-
-
-def test_chain_ladder_finds_the_share_known_at_each_age() -> None:
-    true = np.array([0.25, 0.5, 0.8, 1.0])
-    rows = [(day, age, 100.0 * (1 + day % 3) * true[age]) for day in range(20) for age in range(4) if day + age < 20]
-    found = share_known(*zip(*rows, strict=True), 5)
-    assert np.allclose(found[:4], true)
-    assert found[5] == 1.0
-
-
-def test_an_export_known_all_at_once_counts_as_fully_known() -> None:
-    assert np.allclose(share_known([1, 2, 3], [30, 30, 30], [5.0, 6.0, 7.0], 45), 1.0)
 
 
 def bid_inputs(outputs: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table]:

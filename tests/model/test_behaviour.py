@@ -10,7 +10,7 @@ from model_world import KNOWN, Trained, World
 
 from training.dataset import TARGETS, Sample, sample, training_set
 from training.evaluate import Outcome, choose, deciles
-from training.labels import known_shares, labels
+from training.labels import labels
 from training.models import candidates
 
 CLICKS, CONVERSIONS = TARGETS
@@ -94,12 +94,6 @@ def test_the_known_share_of_conversions_is_learnt_from_restatements(trained: Tra
     assert share == pytest.approx(KNOWN[0], abs=0.01)
     older = found[found["business_date"] <= pd.Timestamp(trained.world.night(trained.world.nights - 3))]
     assert older["conversion_clicks"].sum() == pytest.approx(older["clicks"].sum())
-
-
-def test_known_shares_chain_from_age_to_age() -> None:
-    growth = pd.DataFrame({"platform": ["a", "a", "b"], "age": [0, 1, 0], "before": [60.0, 85.0, 0.0],
-                           "after": [85.0, 100.0, 0.0]})
-    assert known_shares(growth)["known"].tolist() == pytest.approx([0.6, 0.85, 1.0])
 
 
 def test_labels_do_not_change_with_what_comes_later(home: Any) -> None:

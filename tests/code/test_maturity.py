@@ -1,0 +1,43 @@
+"""The share of an outcome that is known at each age."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from moe.maturity import shares_known
+
+TRUE = [0.25, 0.5, 0.8, 1.0]
+
+
+def deliveries(rows: list[tuple[str, int, int, float | None]]) -> pa.Table:
+    """Rows of (account, business day, age of the delivery, conversions)."""
+    first = date(2026, 6, 1)
+    return pa.Table.from_pylist([
+        {"platform": "google_ads", "source": "g", "account_id": account, "business_date": first + timedelta(days=day),
+         "night": first + timedelta(days=day + age), "conversions": None if value is None else Decimal(str(value))}
+        for account, day, age, value in rows
+    ])
+
+
+def known(rows: list[tuple[str, int, int, float | None]]) -> dict[int, float]:
+    with duckdb.connect() as connection:
+        connection.register("rows", deliveries(rows))
+        return {r["age"]: r["known"] for r in shares_known(connection, "rows", "conversions").to_pylist()}
+
+
+def test_the_shares_of_a_steady_growth_are_found() -> None:
+    grown = [("a", day, age, 100 * (1 + day % 3) * TRUE[age]) for day in range(20) for age in range(4)]
+    assert known(grown) == pytest.approx({0: 0.25, 1: 0.5, 2: 0.8})
+
+
+def test_an_account_that_misses_a_night_does_not_bend_the_growth() -> None:
+    grown = [("a", day, age, 100 * TRUE[age]) for day in range(9) for age in range(4)]
+    missing = [("b", day, age, 1000 * TRUE[age]) for day in range(9) for age in (0, 2)]
+    assert known(grown + missing) == pytest.approx({0: 0.25, 1: 0.5, 2: 0.8})
+
+
+def test_an_export_known_all_at_once_counts_as_final() -> None:
+    assert known([("a", day, age, None if age == 0 else 5.0) for day in range(5) for age in (0, 30)]) == {}
