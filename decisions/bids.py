@@ -52,12 +52,13 @@ def bids(
 ) -> Bids:
     """Bid of each line × segment row, so that no line is expected to spend more than its budget.
 
-    Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the
-    platform reports so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected
-    a day at the current `cost_per_click` (currency units). `budget_cents` (n,). `shadow_price` is the allocation's, not below `price_floor`: 1 never pays
-    more for a click than it returns, 1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap`
-    (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops its least worthy
-    segments (bid 0), because a platform refuses a bid below its floor. Raises ValueError on bad input.
+    Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the platform reports
+    so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected a day at the current
+    `cost_per_click` (currency units). `budget_cents` (n,). `shadow_price` is the allocation's, not below
+    `price_floor`: 1 never pays more for a click than it returns, 1.25 keeps a fifth of its value as margin.
+    `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops
+    its least worthy segments (bid 0), because a platform refuses a bid below its floor. Raises ValueError on
+    bad input.
     """
     i = np.asarray(line, dtype=np.int64)
     budget = np.asarray(budget_cents, dtype=np.int64)
