@@ -91,7 +91,7 @@ def _words(value: float, error: float, chance: float) -> str:
     if error == 0:
         return "No uncertainty is known for this estimate: read it with care."
     if chance >= 0.95:
-        return "Almost certainly better than today’s split."
+        return "Very probably better than today’s split."
     if chance >= 0.8:
         return "Probably better than today’s split."
     if chance >= 0.6:
