@@ -5,14 +5,17 @@ from pyspark.sql import functions as F
 
 from moe.jobs import Night
 
+COUNTS = ("sessions", "bounces", "pages", "forms")
+
 
 def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, DataFrame]:
     """Sessions by budget line and UTC date of their start, over the dates of the session snapshot.
 
-    `utm_campaign` carries the campaign's id. Where the campaign's spend goes to several lines, `utm_content`
-    (the ad's id) decides if that ad belongs to one line alone; otherwise the session stays unattributed, as do
-    sessions without a tag, of an unknown campaign or of a campaign without a budget line: no row holds them.
+    `utm_campaign` is the platform's campaign id. Where a campaign has several lines (a grain finer than the
+    campaign), `utm_content`, the ad's id, decides if that ad has one line alone. Otherwise the session stays
+    unattributed and no row counts it; so do sessions without tags, of unknown campaigns, and of `unplaced`.
     """
+    # Counted by tag first: what meets the ads is then as small as the ads themselves.
     visits = sessions.where(F.col("utm_campaign").isNotNull()).groupBy(
         "business_date", "utm_campaign", "utm_content"
     ).agg(
@@ -21,12 +24,13 @@ def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, Data
         F.sum("pages").alias("pages"),
         F.sum("forms").alias("forms"),
     )
-    joined = visits.join(F.broadcast(_lines(ads)), F.col("utm_campaign") == F.col("campaign_id"))
+    line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
     by_line = (
-        joined.withColumn("line_id", F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")]))
+        visits.join(F.broadcast(_campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
+        .withColumn("line_id", line)
         .where(F.col("line_id") != "unplaced")
         .groupBy("line_id", "business_date")
-        .agg(*(F.sum(name).alias(name) for name in ("sessions", "bounces", "pages", "forms")))
+        .agg(*(F.sum(name).alias(name) for name in COUNTS))
     )
     return {
         "features.traffic__line_day": by_line.select(
@@ -42,8 +46,8 @@ def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, Data
     }
 
 
-def _lines(ads: DataFrame) -> DataFrame:
-    """By campaign: its only line, or null, and the line of each ad that belongs to one line alone."""
+def _campaigns(ads: DataFrame) -> DataFrame:
+    """By campaign: its line where it has one alone, and the line of each ad that has one alone."""
     by_ad = ads.groupBy("campaign_id", "ad_id").agg(F.min("line_id").alias("low"), F.max("line_id").alias("high"))
     decided = (F.col("ad_id") != "") & (F.col("low") == F.col("high"))
     by_campaign = by_ad.groupBy("campaign_id").agg(
@@ -51,9 +55,8 @@ def _lines(ads: DataFrame) -> DataFrame:
         F.max("high").alias("high"),
         F.map_from_entries(F.collect_list(F.when(decided, F.struct("ad_id", "low")))).alias("line_by_ad"),
     )
-    return by_campaign.select(
-        "campaign_id", F.when(F.col("low") == F.col("high"), F.col("low")).alias("only_line"), "line_by_ad"
-    )
+    only = F.when(F.col("low") == F.col("high"), F.col("low"))
+    return by_campaign.select("campaign_id", only.alias("only_line"), "line_by_ad")
 
 
 def _per_session(count: str) -> Column:
