@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from moe import publish, release, runner, tables
 from moe.errors import MoeError, PublishError
@@ -16,6 +17,7 @@ from moe.jobs import NIGHT, find
 from moe.settings import settings
 from moe.train import train
 from moe.units import load_unit
+from tests.e2e.visit import Visit, parsed
 
 FIRST, LAST = date(2020, 6, 1), date(2020, 6, 15)
 NIGHTS = [FIRST + timedelta(days=d) for d in range((LAST - FIRST).days + 1)]
@@ -132,3 +134,21 @@ def test_the_report_shows_the_released_total_and_its_csv_adds_up(company: Any) -
     assert "1,000.00" in (folder / "index.html").read_text(encoding="utf-8")
     with (folder / "budgets.csv").open(encoding="utf-8", newline="") as file:
         assert sum(Decimal(r["budget"]) for r in csv.DictReader(file)) == Decimal("1000.00")
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_in_a_browser_says_what_was_released(company: Any, browser: Browser, width: int) -> None:
+    visit = Visit(browser, settings().report("online_ads", LAST) / "index.html", width)
+    assert visit.trouble == []
+    assert visit.overflow() == 0
+    released = {r["line_id"]: r for r in rows("out.budget__line", LAST)}
+    shown = visit.page.locator("#budgets-table tbody tr")
+    assert shown.count() == len(released)
+    for row in shown.all():
+        line = released[row.get_attribute("data-line") or ""]
+        assert parsed(row.locator(".c-new").inner_text()) == line["budget"]
+    assert parsed(visit.page.locator("#budgets-table tfoot tr[data-total] .c-new").inner_text()) == Decimal("1000.00")
+    bids = visit.page.locator("#bids-table tbody tr")
+    assert bids.count() == len(rows("out.bid__line_segment", LAST))
+    visit.page.close()

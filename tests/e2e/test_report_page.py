@@ -1,56 +1,18 @@
 """The nightly report in a real headless Chromium: the page as an operator opens it, from a file."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from decisions.report import ReportData, render
 from tests.code.report_example import example, first_night, held
+from tests.e2e.visit import Visit, parsed
 
 pytestmark = pytest.mark.chromium
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.fail("Chromium is missing: install the package `chromium` so that the report can be opened.")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-class Visit:
-    """A page with what it logged and asked for."""
-
-    def __init__(self, browser: Browser, page_file: Path, width: int = 1280, scheme: str = "light") -> None:
-        dark = scheme == "dark"
-        self.page: Page = browser.new_page(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        self.trouble: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.trouble.append(message.text))
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(page_file.as_uri())
-        self.page.wait_for_load_state("load")
-        self.home = page_file.as_uri()
-
-    def overflow(self) -> int:
-        return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
-
-    def column(self, cell: str, visible: bool = True) -> list[str]:
-        rows = "#budgets-table tbody tr:not([hidden])" if visible else "#budgets-table tbody tr"
-        return self.page.locator(f"{rows} {cell}").all_text_contents()
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +42,6 @@ def test_opens_without_errors_or_requests_and_fits(
     assert [url for url in visit.requests if url != visit.home and not url.startswith("data:")] == []
     assert visit.overflow() == 0
     visit.page.close()
-
-
-def parsed(text: str) -> Decimal:
-    return Decimal(text.replace(",", "").replace("\u2212", "-"))
 
 
 def test_budgets_read_back_from_the_page_are_the_input(
