@@ -64,7 +64,7 @@ def make_live(night: Night, asked: Asked) -> str:
     if night.date not in tables.nights("out.release__night", unit):
         return "the night has no candidate: its release step was skipped"
     if not publishes(asked):
-        return f"candidate only: a {asked.run_type} run publishes nothing unless asked"
+        return f"candidate only: a {asked.run_type} run does not publish" + " unasked" * (asked.run_type == "manual")
     live = publish.live("release", unit)
     if live and live.effective > night.date.isoformat():
         return f"candidate only: the release of {live.effective} is live, and releases go forward"
@@ -75,12 +75,6 @@ def make_live(night: Night, asked: Asked) -> str:
         if tables.read("out.release__night", unit, night.date)["held"][0].as_py():
             return f"not made live: {error.message}"
         raise
-
-
-def report(night: Night, _: Asked) -> str:
-    from decisions.jobs import report as write
-
-    return str(write(night))
 
 
 def jobs(*names: str) -> Callable[[Night, Asked], str]:
@@ -107,7 +101,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "decide": jobs("curves", "allocate", "bid"),
     "release": jobs("release"),
     "make_live": make_live,
-    "report": report,
+    "report": jobs("docs", "report"),
 }
 
 

@@ -17,11 +17,13 @@ segment, with the report beside them. The night of **D**, the last complete busi
 | `report` | the page for people; also where the release is held |
 
 ## Trigger
-On a laptop `make nightly DATE=2026-06-30`, or `moe airflow dags test nightly 2026-06-30`. On a running Airflow
-`airflow dags trigger nightly --logical-date 2026-06-30 --conf '{"publish": true}'`; a trigger without a logical
-date has no D and is refused. Unpausing the DAG starts the night of yesterday at once.
+On a laptop `make nightly DATE=2026-06-30`. On a running Airflow (`moe airflow standalone` starts one, and
+`moe airflow …` gives every command its settings):
 
-Without `publish` a run that a person starts writes a candidate and moves nothing.
+    airflow dags trigger nightly --logical-date 2026-06-30 --conf '{"publish": true}'
+
+A trigger without a logical date has no D and is refused. Without `publish` a run that a person starts writes a
+candidate and moves nothing. Unpausing the DAG starts the night of yesterday at once.
 
 ## Re-run
 Clear a task with those downstream. A step replaces exactly the partitions of D that it owns, in one move, and
@@ -32,30 +34,32 @@ does change the nights after it, because D builds on D−1's candidate: run thos
     airflow backfill create --dag-id nightly --from-date 2026-06-28 --to-date 2026-06-30 \\
         --reprocess-behavior completed --max-active-runs 1
 
-Add `--dry-run` to see the nights. `--reprocess-behavior completed` matters: the default silently leaves out
-nights that ran. `--max-active-runs 1` matters: nights build on each other. The DAG must not be paused, and a
-backfill that was cancelled cannot be resumed: create a new one.
+`--dry-run` shows the nights. `--reprocess-behavior completed` matters: the default silently leaves out nights
+that ran. `--max-active-runs 1` matters: nights build on each other. The DAG must not be paused, and a backfill
+that was cancelled cannot be resumed: create a new one. The run of D is named after the instant that it may
+start, the midnight after D; its logical date is D.
 
-It replaces the partitions of its nights: landing and core only where a delivery was not landed, features, marts,
-scores and candidates. It **never publishes**: no release, nor anything that follows what is live, moves, and
-`publish` is ignored. Where no model is effective in its first night, one is trained for that night on.
+It replaces the partitions of its nights: landing and core from the same deliveries (one that differs from what
+was landed is refused), features, marts, scores, candidates and report pages. It **never publishes**: no release,
+nor anything that follows what is live, moves, and `publish` is ignored. Where no model is effective in its first
+night, one is trained for that night on.
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from _defaults import DEFAULT_ARGS, WAITS
 from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
-from moe.nightly import dag_of
 from moe.settings import settings
 
 
-def nightly(unit: str) -> DAG:
+def nightly(dag_id: str, unit: str) -> DAG:
     """The DAG of one advertiser's nights."""
     with DAG(
-        dag_of(unit),
+        dag_id,
         description="From what was delivered up to D to the budgets and bids of the day after.",
         doc_md=__doc__,
         # Stated in full: a cron string alone would make ds the day that has just begun.
@@ -75,7 +79,8 @@ def nightly(unit: str) -> DAG:
 
         def step(name: str, **more: object) -> PythonOperator:
             night = {"step": name, "unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
-            return PythonOperator(task_id=name, python_callable=run_step, op_kwargs=night, **more)
+            return PythonOperator(task_id=name, python_callable=run_step, op_kwargs=night,
+                                  show_return_value_in_logs=False, **more)
 
         simulate = step("simulate")
         land = step("land", **WAITS)
@@ -92,5 +97,12 @@ def nightly(unit: str) -> DAG:
     return dag
 
 
-for _unit in settings().units:
-    nightly(_unit)
+def folder_of(unit: str) -> str:
+    """Name of a unit's folder, which bears its name; its file is not read while parsing."""
+    return Path(unit).parent.name if "/" in unit else unit
+
+
+first, *further = settings().units
+nightly("nightly", first)
+for also in further:
+    nightly(f"nightly__{folder_of(also)}", also)

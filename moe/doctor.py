@@ -15,8 +15,8 @@ from moe.settings import settings
 from moe.spark import java_home
 from moe.units import load_unit
 
-DISK_GB = 5  # the shipped advertiser's first 30 nights take 1 GB; the rest is Spark's and pip's
-MEMORY_GB = 6  # Spark's driver 2, its Python workers and the training 2, Airflow 1
+DISK_GB = 5  # 30 nights of the shipped advertiser take 0.2 GB (measured); a larger advertiser and Spark's scratch more
+MEMORY_GB = 6  # Spark's driver 2, its Python workers and the training 2, Airflow 1, and some air
 
 
 @dataclass(frozen=True)

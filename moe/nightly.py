@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,18 +28,6 @@ MOST_TABLES = 3
 "Tables named in a job's line; `moe ledger` has them all."
 
 
-def dag_of(unit: str) -> str:
-    """Id of the DAG that runs a unit, given as in the settings: the first one's is `nightly`.
-
-    A unit that no DAG schedules runs in `nightly` too, as its parameter.
-    """
-    later = {unit_file(u): u for u in settings().units[1:]}
-    entry = later.get(unit_file(unit))
-    if entry is None:
-        return "nightly"
-    return f"nightly__{unit_file(entry).parent.name}"
-
-
 def night_of(unit: Unit, text: str) -> date:
     """The night D named by `ds`. Raises MoeError where there is none, or it cannot be run (yet)."""
     if not text:
@@ -54,13 +43,18 @@ def night_of(unit: Unit, text: str) -> date:
     return night
 
 
-def environment() -> dict[str, str]:
-    """The environment of Airflow's processes. What the user's environment sets for Airflow wins."""
+def environment(desk: str = "") -> dict[str, str]:
+    """The environment of Airflow's processes. What the user's environment sets for Airflow wins.
+
+    A night at a desk has a metadata database of its own, by unit: a scheduler that looks at the same one would
+    run the night's tasks as well.
+    """
     home = settings().airflow_home
+    database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
     ours = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        database: f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # no package of ours reports to its makers
@@ -75,17 +69,20 @@ def environment() -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(settings().dags),
         "MOE_HOME": str(settings().home),
     }
+    if desk:
+        always[database] = f"sqlite:///{home / f'desk-{desk}.db'}"
     return ours | dict(os.environ) | always
 
 
-def prepare(log: IO[str]) -> None:
-    """Bring Airflow's database to this release and make its pools, once a home and release."""
-    stamp = settings().airflow_home / f"prepared-{version('apache-airflow')}"
+def prepare(log: IO[str], desk: str = "") -> None:
+    """Bring Airflow's database to this release and make its pools, once a database and release."""
+    stamp = _stamp(desk)
     if stamp.exists():
         return
     stamp.parent.mkdir(parents=True, exist_ok=True)
     for command in (["db", "migrate"], ["pools", "import", str(settings().dags / "pools.json")]):
-        done = subprocess.run(_airflow(command), env=environment(), stdout=log, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(_airflow(command), env=environment(desk), stdout=log, stderr=subprocess.STDOUT,
+                              check=False)
         if done.returncode:
             raise MoeError(f"`airflow {' '.join(command)}` failed", f"see {log.name}; `moe doctor` checks the rest")
     stamp.touch()
@@ -93,8 +90,9 @@ def prepare(log: IO[str]) -> None:
 
 def airflow(arguments: list[str]) -> int:
     """Run an Airflow command on this home: `moe airflow standalone`, `moe airflow backfill create …`."""
-    with _open_log("airflow", "prepare") as log:
-        prepare(log)
+    if not _stamp().exists():
+        with _open_log("airflow", "prepare") as log:
+            prepare(log)
     return subprocess.run(_airflow(arguments), env=environment(), check=False).returncode
 
 
@@ -102,25 +100,25 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
     """Run one night of a unit (a name or a path) through its DAG, showing each job. Gives the exit code."""
     from rich.console import Console
 
-    out = Console(highlight=False, soft_wrap=True)
+    out, started = Console(highlight=False, soft_wrap=True), time.monotonic()
     found = load_unit(unit)
     name = unit if unit_file(unit).is_relative_to(settings().shipped_units) else str(unit_file(unit))
     night = night_of(found, (night or _default_night(found)).isoformat())
-    dag = dag_of(name)
     conf = {"unit": name, "publish": publish, "who": _who()}
-    command = _airflow(["dags", "test", dag, night.isoformat(), "--conf", json.dumps(conf)])
-    with _only_one(found.unit, night), _only_one(dag, night), _open_log(found.unit, night.isoformat()) as log:
+    command = _airflow(["dags", "test", "nightly", night.isoformat(), "--conf", json.dumps(conf)])
+    with _only_one(found.unit, night), _open_log(found.unit, night.isoformat()) as log:
         out.print(f"[bold]Night of {night}[/], {found.name}: decides {night + timedelta(days=1)}")
         show = _Show(out)
         with out.status("preparing Airflow") as status:
-            prepare(log)
+            prepare(log, found.unit)
             status.update("starting")
             show.status = status.update
-            code = _follow(command, log, show)
+            code = _follow(command, environment(found.unit), log, show)
     if code or show.failed:
         _print_failure(out, show.failed, unit, night, Path(log.name))
         return 1
-    _print_decided(out, found, night, unit, Path(log.name))
+    _print_decided(out, found, night, unit)
+    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s")
     return 0
 
 
@@ -170,9 +168,9 @@ def _job_text(records: list[dict[str, Any]]) -> str:
     return (f"{len(records)} nights; " if len(records) > 1 else "") + ", ".join(shown)
 
 
-def _follow(command: list[str], log: IO[str], show: _Show) -> int:
+def _follow(command: list[str], environment: dict[str, str], log: IO[str], show: _Show) -> int:
     """Run a command; its output goes to the log, and the steps' lines in it to `show`."""
-    with subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE,
+    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, errors="replace") as process:
         assert process.stdout
         for text in process.stdout:
@@ -210,7 +208,7 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
     out.print(f"Full log: {log}")
 
 
-def _print_decided(out: "Console", unit: Unit, night: date, asked: str, log: Path) -> None:
+def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
     from moe import publish, tables
 
     option = f"--unit {asked} --date {night}"
@@ -231,7 +229,6 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str, log: Pat
     page = settings().report(unit.unit, night) / "index.html"
     if page.exists():
         out.print(f"Report: {page.as_uri()}")
-    out.print(f"Full log: {log}")
 
 
 def _default_night(unit: Unit) -> date:
@@ -242,7 +239,7 @@ def _default_night(unit: Unit) -> date:
 
 @contextmanager
 def _only_one(name: str, night: date) -> Iterator[None]:
-    """One active night a unit, and one run of a DAG's date: Airflow replaces a run that has the same date."""
+    """One active night a unit in a store."""
     path = settings().work / f"nightly-{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -256,6 +253,10 @@ def _only_one(name: str, night: date) -> Iterator[None]:
         file.write(f"night {night}, process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
         file.flush()
         yield
+
+
+def _stamp(desk: str = "") -> Path:
+    return settings().airflow_home / f".{f'desk-{desk}' if desk else 'airflow'}-{version('apache-airflow')}"
 
 
 def _open_log(unit: str, name: str) -> IO[str]:

@@ -1,4 +1,4 @@
-"""Three nights of the real company by a real scheduler and the real `airflow backfill create`, then two again."""
+"""Three nights of the real company by a real scheduler and the real `airflow backfill create`, then one again."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from moe.settings import settings
 NIGHTS = ["2020-06-01", "2020-06-02", "2020-06-03"]
 UNIT = "display_short"
 PARTS = ("scheduler", "dag-processor", "api-server")
-WAIT = 300  # seconds: three nights take about 130 on two cores
+WAIT = 450  # seconds: three nights take 170 on two busy cores
 
 
 @dataclass
@@ -133,13 +133,12 @@ def _wait_for_port(port: int, running: Airflow) -> None:
 
 def _backfill(airflow: Airflow, nights: list[str], *more: str) -> None:
     """Create a backfill and wait until all its runs succeeded."""
-    before = int(airflow.rows("select count(*) from backfill")[0][0])
-    airflow.run("backfill", "create", "--dag-id", "nightly", "--from-date", nights[0], "--to-date",
-                nights[-1], "--max-active-runs", "1", *more)
-    airflow.wait_for("select count(*) from backfill where completed_at is not null", [(before + 1,)])
-    states = airflow.rows(f"select date(logical_date), state, run_type from dag_run where backfill_id = {before + 1} "
-                          "order by start_date")
-    assert states == [(night, "success", "backfill") for night in nights]
+    airflow.wait_for("select count(*) from backfill where completed_at is null", [(0,)])  # one at a time is allowed
+    this = int(airflow.rows("select count(*) from backfill")[0][0]) + 1
+    airflow.run("backfill", "create", "--dag-id", "nightly", "--from-date", nights[0], "--to-date", nights[-1],
+                "--max-active-runs", "1", *more)
+    airflow.wait_for(f"select date(logical_date), state, run_type from dag_run where backfill_id = {this} "
+                     "order by start_date", [(night, "success", "backfill") for night in nights])
 
 
 def _digests() -> dict[str, dict[str, str]]:
@@ -148,6 +147,7 @@ def _digests() -> dict[str, dict[str, str]]:
                     for table, digest in record["digests"].items()} for night in NIGHTS}
 
 
+@pytest.mark.timeout(900)
 def test_a_backfill_runs_its_nights_in_order_repeats_itself_and_publishes_nothing(airflow: Airflow) -> None:
     _backfill(airflow, NIGHTS)
     first = _digests()
@@ -158,8 +158,8 @@ def test_a_backfill_runs_its_nights_in_order_repeats_itself_and_publishes_nothin
     order = [r["date"] for r in ledger.records(UNIT) if r["job"] == "release"]
     assert order == NIGHTS
 
-    # the last two again, asked to publish: each on the candidate of the night before it
-    _backfill(airflow, NIGHTS[1:], "--reprocess-behavior", "completed", "--dag-run-conf", '{"publish": true}')
+    # the one between the others again, and asked to publish
+    _backfill(airflow, NIGHTS[1:2], "--reprocess-behavior", "completed", "--dag-run-conf", '{"publish": true}')
     assert len(ledger.records(UNIT)) > runs, "the second backfill ran no job"
     assert _digests() == first
     assert publish.log("release", UNIT) == [] and publish.live("release", UNIT) is None

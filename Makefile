@@ -1,0 +1,67 @@
+# The commands of the platform. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UNIT ?=
+DATE ?=
+YES ?= 0
+
+options = $(if $(UNIT),--unit $(UNIT)) $(if $(DATE),--date $(DATE))
+# Page tests need a browser. In CI a missing one is a failure, at a desk they are left out, and said so.
+browser := $(shell command -v chromium)
+left_out := $(if $(browser)$(filter true,$(CI)),,not chromium)
+say_left_out = $(if $(left_out),echo "Left out: the page tests (marker chromium) for lack of Chromium: apt-get install chromium",true)
+pytest = $(BIN)/python -m pytest -q -m "$(strip $(1)$(if $(and $(1),$(left_out)), and )$(left_out))"
+
+.PHONY: help setup nightly test test-all lint train doctor clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## install everything that requirements.lock names into .venv (once)
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or say where: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV): about four minutes the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+nightly: setup ## run a night and publish it: UNIT=a name or a unit.yml, DATE=YYYY-MM-DD (default: the shipped advertiser)
+	@$(BIN)/moe nightly $(options)
+
+train: setup ## train a unit's model as of a night: UNIT=, DATE=YYYY-MM-DD
+	@$(BIN)/moe train $(options)
+
+doctor: setup ## tell what is missing on this machine, and what to do
+	@$(BIN)/moe doctor
+
+lint: setup ## ruff, mypy, import rules, SQL
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
+
+test: lint ## lint, then the tests, the fast ones first
+	$(call pytest,not all) tests/code
+	$(call pytest,not all) -n 2 --dist loadfile tests/data tests/model tests/e2e
+	@$(say_left_out)
+
+test-all: lint ## every test, also the many combinations (marker all)
+	$(call pytest,) tests/code
+	$(call pytest,) -n 2 --dist loadfile tests/data tests/model tests/e2e
+	@$(say_left_out)
+
+clean: ## delete var/ (every table, report and log) and caches; a dry run unless YES=1
+	@found="$$(ls -d var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dbt/target dbt/logs 2>/dev/null || true)"; \
+	if [ -z "$$found" ]; then echo "nothing to delete"; exit 0; fi; \
+	du -sh $$found; \
+	if [ "$(YES)" != 1 ]; then echo "Nothing was deleted. To delete these: make clean YES=1"; exit 0; fi; \
+	if [ -t 0 ]; then read -r -p "Delete them, with every release and model in var/? [y/N] " sure; [ "$$sure" = y ] || exit 0; fi; \
+	rm -rf $$found; echo "deleted"

@@ -1,0 +1,226 @@
+"""The DAG files: they parse, quickly and always alike, and their night is D however a run is started."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from moe.errors import FileFault, MoeError
+from moe.settings import settings
+
+DAGS = settings().dags
+KNOWN = {".airflowignore", "_defaults.py", "_steps.py", "nightly.py", "pools.json"}
+HEAVY = ("pyspark", "great_expectations", "feast", "mlflow", "torch", "dbt", "pandas", "duckdb", "sklearn")
+
+PARSE = """
+import json, sys, time
+from pathlib import Path
+from airflow.timetables.base import DataInterval, TimeRestriction
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
+
+def parse():
+    for name in ("nightly", "_steps", "_defaults"):
+        sys.modules.pop(name, None)
+    before, started = set(sys.modules), time.perf_counter()
+    bag = BundleDagBag(sys.argv[1], bundle_path=Path(sys.argv[1]), bundle_name="dags-folder")
+    return bag, time.perf_counter() - started, set(sys.modules) - before
+
+bag, seconds, loaded = parse()
+again, _, _ = parse()
+dump = lambda b: {i: DagSerialization.to_dict(d) for i, d in b.dags.items()}
+def digest(b):
+    return {i: SerializedDagModel.hash(d) for i, d in dump(b).items()}
+from pendulum import datetime as at
+core = DagSerialization.from_dict(dump(bag)["nightly"])
+backfill = core.iter_dagrun_infos_between(at(2026, 6, 28), at(2026, 6, 30))
+last = DataInterval(at(2026, 6, 29), at(2026, 6, 30))
+scheduled = core.timetable.next_dagrun_info(
+    last_automated_data_interval=last, restriction=TimeRestriction(at(2000, 1, 1), None, catchup=True))
+newest = core.timetable.next_dagrun_info(
+    last_automated_data_interval=last, restriction=TimeRestriction(at(2000, 1, 1), None, catchup=core.catchup))
+stable = [check_dag_file_stability(f) for f in sys.argv[2:]]
+print("RESULT" + json.dumps({
+    "errors": bag.import_errors, "seconds": seconds, "loaded": sorted({m.partition(".")[0] for m in loaded}),
+    "digests": [digest(bag), digest(again)],
+    "level": [str(s.check_level.value) for s in stable],
+    "unstable": [str(w) for s in stable for w in s.runtime_varying_values.values()],
+    "args": {i: {t.task_id: [t.owner, t.retries, [c.__name__ for c in t.on_failure_callback], t.pool]
+                 for t in d.tasks} for i, d in bag.dags.items()},
+    "backfill": [str(i.logical_date.date()) for i in backfill],
+    "scheduled": [str(scheduled.logical_date), str(scheduled.run_after)],
+    "newest": [str(newest.logical_date.date()), str(newest.run_after.date())],
+    "edges": {i: {t.task_id: sorted(t.downstream_task_ids) for t in d.tasks} for i, d in bag.dags.items()},
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Airflow on a home of its own, with a second advertiser."""
+    from moe.nightly import environment
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOE_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("MOE_UNITS", '["advertiser", "online_ads"]')
+        settings.cache_clear()
+        found = environment()
+    settings.cache_clear()
+    return found
+
+
+@pytest.fixture(scope="module")
+def parsed(airflow_env: dict[str, str]) -> dict[str, Any]:
+    """What a process that does nothing else finds when it parses the folder, twice."""
+    files = [str(path) for path in sorted(DAGS.glob("*.py"))]
+    done = subprocess.run([sys.executable, "-c", PARSE, str(DAGS), *files], env=airflow_env, text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    line = next(text for text in done.stdout.splitlines() if text.startswith("RESULT"))
+    return dict(json.loads(line.removeprefix("RESULT")))
+
+
+@pytest.fixture(scope="module")
+def steps() -> Iterator[Any]:
+    """The module of the steps, imported as Airflow does: with the DAG folder on the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DAGS))
+        import _steps
+
+        yield _steps
+
+
+def test_every_file_is_known() -> None:
+    assert {path.name for path in DAGS.iterdir() if path.name != "__pycache__"} == KNOWN
+
+
+def test_the_folder_parses(parsed: dict[str, Any]) -> None:
+    print(f"parse: {parsed['seconds']:.2f} s")
+    assert parsed["errors"] == {}
+    assert set(parsed["args"]) == {"nightly", "nightly__online_ads"}
+
+
+def test_parsing_loads_nothing_heavy(parsed: dict[str, Any]) -> None:
+    assert "moe" in parsed["loaded"], "the list of loaded modules is not that of the parse"
+    assert not set(HEAVY) & set(parsed["loaded"])
+
+
+def test_parsing_again_makes_no_new_version(parsed: dict[str, Any]) -> None:
+    first, second = parsed["digests"]
+    assert first == second and len(first) == 2
+    assert set(parsed["level"]) == {"error"}
+    assert parsed["unstable"] == []
+
+
+def test_every_task_starts_from_the_default_arguments(parsed: dict[str, Any]) -> None:
+    for tasks in parsed["args"].values():
+        for name, (owner, retries, callbacks, pool) in tasks.items():
+            assert (owner, callbacks) == ("marketing-data", ["tell"])
+            assert retries == (32 if name == "land" else 2)
+            assert pool == {"features": "spark", "marts": "dbt"}.get(name, "default_pool")
+
+
+def test_the_night_is_one_way(parsed: dict[str, Any]) -> None:
+    edges = parsed["edges"]["nightly"]
+    way = ["simulate", "land", "features", "first_model", "score", "decide", "release", "make_live", "report"]
+    for step, after in pairwise(way):
+        assert after in edges[step]
+    assert edges["marts"] == ["score"] and "marts" in edges["features"]
+    assert set(edges) == {*way, "marts"} and edges["report"] == []
+
+
+def test_every_job_of_the_night_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moe import runner
+    from moe.jobs import NIGHT
+
+    ran: list[str] = []
+    monkeypatch.setattr(runner, "with_history", lambda found, *_: ran.extend(job.name for job in found) or [])
+    for name in ("land", "features", "marts", "score", "decide", "release", "report"):
+        steps.STEPS[name](SimpleNamespace(unit=None, date=date(2026, 6, 30)), None)
+    assert ran == [job.name for job in NIGHT]
+
+
+def test_no_removed_names() -> None:
+    subprocess.run([sys.executable, "-m", "ruff", "check", "--select", "AIR", str(DAGS)], check=True)
+
+
+def test_ds_is_d_for_scheduled_runs_and_backfills(parsed: dict[str, Any]) -> None:
+    """`ds` is the logical date. That of `airflow dags test` is shown by a real run in tests/e2e."""
+    assert parsed["scheduled"] == ["2026-06-30 00:00:00+00:00", "2026-07-01 00:00:00+00:00"]
+    assert parsed["backfill"] == ["2026-06-28", "2026-06-29", "2026-06-30"]
+    today = datetime.now(UTC).date()
+    assert parsed["newest"] == [str(today - timedelta(days=1)), str(today)], "an unpaused DAG runs yesterday's night"
+
+
+@pytest.mark.parametrize(("run_type", "asked", "live"), [
+    ("scheduled", False, True), ("scheduled", True, True), ("manual", False, False), ("manual", True, True),
+    ("backfill", False, False), ("backfill", True, False), ("asset_triggered", False, False),
+])
+def test_scheduled_nights_go_live_others_when_asked_backfills_never(
+    steps: Any, run_type: str, asked: bool, live: bool
+) -> None:
+    assert steps.publishes(steps.Asked(run_type, asked)) is live
+
+
+def test_a_failure_names_step_message_and_remedy(steps: Any, caplog: pytest.LogCaptureFixture) -> None:
+    import _defaults
+
+    outer = RuntimeError("wrapped")
+    outer.__cause__ = MoeError("core.orders has no partition", "run `moe run land`")
+    task = SimpleNamespace(task_id="marts", run_id="scheduled__1")
+    with caplog.at_level(logging.ERROR):
+        _defaults.tell({"ti": task, "ds": "2026-06-30", "params": {"unit": "advertiser"}, "exception": outer})
+    for part in ("Step marts", "night 2026-06-30", "advertiser", "core.orders has no partition", "run `moe run land`"):
+        assert part in caplog.text
+    assert "wrapped" not in caplog.text
+
+
+def test_only_what_mends_itself_is_tried_again(steps: Any) -> None:
+    from _defaults import mends_itself
+
+    late = FileFault("google_ads: the folder is missing", "wait")
+    assert mends_itself(late, 20, at_a_desk=False)
+    assert not mends_itself(FileFault("a column was renamed", "mend the mapping"), 1, at_a_desk=False)
+    assert not mends_itself(MoeError("no model", "train one"), 1, at_a_desk=False)
+    assert mends_itself(OSError("no space left"), 2, at_a_desk=False)
+    assert not mends_itself(OSError("no space left"), 3, at_a_desk=False)
+    assert not mends_itself(late, 1, at_a_desk=True)
+
+
+def test_a_night_that_cannot_be_run_is_refused_with_a_remedy(home: Path) -> None:
+    from moe.nightly import night_of
+    from moe.units import load_unit
+
+    unit = load_unit("advertiser")
+    assert night_of(unit, "2026-06-30") == date(2026, 6, 30)
+    today = datetime.now(UTC).date()
+    for text, part in (("", "no logical date"), ("2026-05-31", "before the first night"), (str(today), "not over")):
+        with pytest.raises(MoeError, match=part):
+            night_of(unit, text)
+
+
+def test_a_second_night_of_a_unit_is_refused(home: Path) -> None:
+    from moe.nightly import nightly
+    from moe.settings import settings as current
+
+    script = ("from datetime import date; import time; from moe.nightly import _only_one\n"
+              "with _only_one('advertiser', date(2026, 6, 29)): print('in', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True,
+                          env=os.environ | {"MOE_HOME": str(current().home)}) as other:
+        assert other.stdout and other.stdout.readline() == "in\n"
+        try:
+            with pytest.raises(MoeError, match=r"already: night 2026-06-29, process \d+"):
+                nightly("advertiser", date(2026, 6, 30))
+        finally:
+            other.kill()

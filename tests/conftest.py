@@ -1,0 +1,18 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moe.settings import settings
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home of the platform: what the test writes lands here, and settings are read anew."""
+    monkeypatch.setenv("MOE_HOME", str(tmp_path))
+    monkeypatch.setenv("MOE_PSEUDONYM_KEY", "tests")
+    settings.cache_clear()
+    yield settings().home
+    settings.cache_clear()
