@@ -5,6 +5,7 @@ a person what stands in them.
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -105,8 +106,14 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
 }
 
 
+CHATTY = ("feast", "great_expectations", "py4j", "mlflow", "alembic")
+"Libraries whose notes nobody reads in a night's log; their warnings stay."
+
+
 def run_step(step: str, unit: str, night: str) -> None:
     """The one callable of every task. `night` is D, rendered from `ds`."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     context = get_current_context()
     run = context["dag_run"]
     conf: dict[str, Any] = run.conf or {}
