@@ -116,6 +116,9 @@ def read(path: Path) -> Contract:
     except Exception as error:
         raise MoeError(f"{path} is not a valid Open Data Contract Standard file: {error}",
                        "compare it with a shipped contract in contracts/") from error
+    if not found.columns:
+        raise MoeError(f"{path}: properties: it describes no column",
+                       "compare it with a shipped contract in contracts/")
     if found.kind not in get_args(Kind):
         raise MoeError(f"{path}: customProperties: kind is {found.kind}", f"one of: {', '.join(get_args(Kind))}")
     wrong = [name for pair in found.not_above for name in pair if name not in found.column_names]

@@ -4,6 +4,7 @@ See docs/choices.md, 'The job contract'.
 """
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -100,7 +101,7 @@ def _run_one(job: Job, night: Night, report: Report) -> Record:
     try:
         inputs = {name: _read(read, night, job, record) for name, read in job.reads.items()}
         tables.commit_point(f"read:{job.name}")
-        _replace(job.function()(night, **inputs), night, record)
+        _replace(_outputs(job, night, inputs), night, record)
     except _Skip as skip:
         record.status, record.reason = "skipped", str(skip)
     except Exception as error:
@@ -122,6 +123,17 @@ def _record(record: Record, started: float, report: Report) -> None:
     tables.commit_point(f"record:{record.job}")
     ledger.append(asdict(record))
     report(record)
+
+
+def _outputs(job: Job, night: Night, inputs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return job.function()(night, **inputs)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise MoeError(f"{job.name} of {night.date} could not write: {error}",
+                       "free disk space under the platform's home (`moe doctor`), then run again; "
+                       "nothing was replaced") from error
 
 
 def _replace(outputs: dict[str, Any], night: Night, record: Record) -> None:
@@ -175,7 +187,7 @@ def as_of(terms: Contract, unit: str, night: date, since: date) -> pa.Table:
 def _concat(paths: list[Any], terms: Contract) -> pa.Table:
     if not paths:
         return terms.schema.empty_table()
-    return pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
+    return pa.concat_tables([tables.read_file(path) for path in paths])
 
 
 def _demand(read: Read, night: Night, unit: str) -> None:

@@ -65,10 +65,13 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def scan(connection: duckdb.DuckDBPyConnection, table: str, paths: list[Path]) -> duckdb.DuckDBPyRelation:
-    """Rows of partitions as a DuckDB relation; with none, an empty one of the contract's schema."""
-    if paths:
-        return connection.read_parquet([str(p) for p in paths], union_by_name=True)
-    return connection.from_arrow(contracts()[table].schema.empty_table())
+    """Rows of partitions as a DuckDB relation; with none, an empty one of the contract's schema.
+
+    They are read by Arrow: DuckDB opens a path again for each step of a query, and fails (seen: one read in
+    three, under a writer that never rests) where the partition was replaced in between.
+    """
+    found = [read_file(path) for path in paths] or [contracts()[table].schema.empty_table()]
+    return connection.from_arrow(pa.concat_tables(found, promote_options="default"))
 
 
 def read(table: str, unit: str, night: date) -> pa.Table:
@@ -79,7 +82,14 @@ def read(table: str, unit: str, night: date) -> pa.Table:
             f"{table} has no partition of {night} for unit {unit}",
             f"run `moe jobs` to see which job writes it, then `moe run <job> --unit {unit} --date {night}`",
         )
-    return pq.read_table(path, partitioning=None)
+    return read_file(path)
+
+
+def read_file(path: Path) -> pa.Table:
+    """A partition's rows from the one file that its name meant when it was opened: `pq.read_table` opens it
+    twice, and fails where it was replaced in between."""
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def commit_point(name: str) -> None:

@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import date
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +15,7 @@ from moe.errors import FileFault
 from moe.units import Unit
 
 UNPLACED = "unplaced"
-ADDED_COLUMNS = {
+_ADDED = {
     "core.ad_performance__ad_day": ("source", "line_id", "line_name", "currency_original", "spend_original",
                                     "conversion_value_original"),
     "core.order__order": ("currency_original", "order_value_original"),
@@ -23,13 +25,19 @@ _AMOUNTS = ("spend", "conversion_value", "order_value")
 _DATES = {"core.ad_performance__ad_day": "business_date", "core.order__order": "cast(ordered_at as date)"}
 
 
+def mapped_terms(target: Contract) -> Contract:
+    """The core contract less the columns that the platform adds: what a mapping gives, amounts as delivered."""
+    kept = tuple(c for c in target.columns if c.name not in _ADDED.get(target.name, ()))
+    return replace(target, columns=kept)
+
+
 def add_platform_columns(rows: pa.Table, target: Contract, source: str, unit: Unit) -> pa.Table:
     """Gated rows with every column of the core table. Raises FileFault for a currency without a rate."""
     with tables.connect() as connection:
         connection.execute("set preserve_insertion_order = true")
         connection.register("gated", rows)
         terms = {c.name: f'g."{c.name}"' for c in target.columns if c.name in rows.column_names}
-        if "line_id" in ADDED_COLUMNS.get(target.name, ()):
+        if "line_id" in _ADDED.get(target.name, ()):
             terms["source"] = f"'{source}'"
             terms["line_id"], terms["line_name"] = _line(unit)
         joined = "gated g"
@@ -45,32 +53,33 @@ def add_platform_columns(rows: pa.Table, target: Contract, source: str, unit: Un
 
 
 def _converted(target: Contract, unit: Unit) -> dict[str, str]:
+    """Amounts times the rate of their day, rounded to the contract's scale (half away from zero)."""
     terms = {"currency": f"'{unit.currency}'", "currency_original": "g.currency"}
     for amount in _AMOUNTS:
         if amount in target.column_names:
-            terms[amount] = f'cast(g."{amount}" as decimal(24,6)) * cast(r.rate as decimal(14,8))'
+            terms[amount] = f'cast(g."{amount}" as decimal(24,6)) * r.rate'
             terms[f"{amount}_original"] = f'g."{amount}"'
     return terms
 
 
 def _rates(unit: Unit) -> pa.Table:
-    rows = [{"currency": unit.currency, "since": date(1, 1, 1), "rate": 1}]
-    rows += [{"currency": r.currency, "since": r.since, "rate": r.rate} for r in unit.rates]
+    rows = [(unit.currency, date(1, 1, 1), 1), *((r.currency, r.since, r.rate) for r in unit.rates)]
+    currencies, since, rates = zip(*rows, strict=True)
     return pa.table({
-        "currency": pa.array([r["currency"] for r in rows], pa.string()),
-        "since": pa.array([r["since"] for r in rows], pa.date32()),
-        "rate": pa.array([r["rate"] for r in rows], pa.decimal128(18, 8)),
+        "currency": pa.array(currencies, pa.string()),
+        "since": pa.array(since, pa.date32()),
+        "rate": pa.array(rates, pa.decimal128(14, 8)),
     })
 
 
-def _refuse_unknown_currency(connection, joined: str, source: str, unit: Unit) -> None:  # type: ignore[no-untyped-def]
+def _refuse_unknown_currency(connection: duckdb.DuckDBPyConnection, joined: str, source: str, unit: Unit) -> None:
     found = connection.execute(
         f"select g.currency, min(g._day), count(*) from {joined} where r.rate is null group by 1 order by 1"
     ).fetchall()
     if found:
         said = "; ".join(f"{currency} from {day} ({count:,} rows)" for currency, day, count in found)
-        raise FileFault(f"source {source}: no rate to {unit.currency} for {said}",
-                        "add it under `rates` in the unit's file (currency, since, rate), then run again")
+        raise FileFault(f"source {source}, column currency: no rate to {unit.currency} for {said}",
+                        f"add it under `rates` in the file of unit {unit.unit} (currency, since, rate), then run again")
 
 
 def _line(unit: Unit) -> tuple[str, str]:
@@ -84,15 +93,19 @@ def _line(unit: Unit) -> tuple[str, str]:
 
 
 def pseudonymise(rows: pa.Table, target: Contract, key: bytes) -> pa.Table:
-    """Replace personal columns by pseudonyms: the first 32 hex digits of HMAC-SHA256 under the secret key."""
+    """Replace personal columns by pseudonyms: the first 32 hex digits of HMAC-SHA256 under the secret key.
+
+    Mail addresses count without regard to capitals, so that a person is one person in every table.
+    """
     for column in target.columns:
         if column.personal:
-            values = pc.dictionary_encode(rows.column(column.name)).combine_chunks()
-            values = values if isinstance(values, pa.DictionaryArray) else values.chunk(0)
-            hidden = pa.array(
-                [hmac.new(key, v.encode(), hashlib.sha256).hexdigest()[:32] for v in values.dictionary.to_pylist()],
-                pa.string(),
-            )
-            replaced = pa.DictionaryArray.from_arrays(values.indices, hidden).dictionary_decode()
-            rows = rows.set_column(rows.column_names.index(column.name), column.name, replaced)
+            values = rows.column(column.name)
+            known = {v: _pseudonym(v, key) for v in pc.unique(values).to_pylist() if v is not None}
+            hidden = pa.array([known.get(v) for v in values.to_pylist()], pa.string())
+            rows = rows.set_column(rows.column_names.index(column.name), column.name, hidden)
     return rows
+
+
+def _pseudonym(value: str, key: bytes) -> str:
+    value = value.lower() if "@" in value else value
+    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]

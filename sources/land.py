@@ -4,7 +4,6 @@ File faults raise before anything is replaced. Rows that break a rule go to `cor
 the contract's share of them the night stops.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,24 +12,28 @@ import pyarrow as pa
 from expectations import docs
 from moe import frames, tables
 from moe.asof import COVERAGE
-from moe.contracts import Column, Contract, contract
+from moe.contracts import ADDED, Column, Contract, contract
 from moe.errors import FileFault
 from moe.jobs import Night
 from moe.runner import Output
+from moe.units import Source
 from sources.core import add_platform_columns, pseudonymise
-from sources.delivery import deliver
+from sources.delivery import Delivery, deliver
+from sources.files import FILE, ROW, Delivered, MissingFile
 from sources.gated import Gated, gate
-from sources.mapping import Mapping, load
+from sources.mapping import ROWS, Mapping, load
+from sources.quarantine import QUARANTINE
 
-QUARANTINE, FINDINGS = "core.quarantine__row", "core.warning__finding"
-CORE = ("core.ad_performance__ad_day", "core.web_event__event", "core.order__order", "core.override__override")
+FINDINGS = "core.warning__finding"
+_LINEAGE = (Column("file", "VARCHAR", "Delivered file.", key=True, required=True),
+            Column("row", "BIGINT", "Row in the file, the header being row 1.", key=True, required=True))
 
 
 @dataclass
 class _Landed:
     """What a night hands over, gathered over its sources."""
 
-    core: dict[str, list[pa.Table]] = field(default_factory=lambda: {name: [] for name in CORE})
+    core: dict[str, list[pa.Table]] = field(default_factory=lambda: {name: [] for name in ROWS})
     landing: dict[str, Output] = field(default_factory=dict)
     coverage: list[dict[str, Any]] = field(default_factory=list)
     quarantine: list[pa.Table] = field(default_factory=list)
@@ -45,67 +48,66 @@ def land(night: Night) -> dict[str, Any]:
         mapping = load(source, night.unit)
         try:
             delivered = deliver(source, mapping, night)
-        except FileFault as fault:
-            if source.late == "wait" or "is missing" not in fault.message:
-                raise
-            landed.findings.append(_finding(source.name, "", "late", "", 0,
-                                            f"{source.late.replace('_', ' ')}: {fault.message}"))
-            continue
-        _land_source(source.name, mapping, delivered, night, landed)
-    if landed.results:
-        docs.save(night.unit.unit, night.date, landed.results)
+        except MissingFile as fault:
+            _go_on_without(source, mapping, fault, night, landed)
+        else:
+            _land_source(source.name, mapping, delivered, night, landed)
+    docs.save(night.unit.unit, night.date, landed.results)
     return _outputs(landed)
 
 
-def _land_source(name: str, mapping: Mapping, delivered: Any, night: Night, landed: _Landed) -> None:
+def _go_on_without(source: Source, mapping: Mapping, fault: MissingFile, night: Night, landed: _Landed) -> None:
+    """Note a late source that a night need not wait for. Raises where it must, or where it had landed before."""
+    before = [f"landing.{source.name}__{file}" for file in mapping.files]
+    if source.late == "wait" or any(night.date in tables.nights(table, night.unit.unit) for table in before):
+        raise fault
+    message = f"{source.late.replace('_', ' ')}: {fault.message}"
+    landed.findings.append(_finding(source.name, ("", "late", ""), 0, message))
+
+
+def _land_source(name: str, mapping: Mapping, delivered: Delivery, night: Night, landed: _Landed) -> None:
     for file in delivered.files.values():
-        terms = _text_contract(name, file)
-        output = Output(_landing_rows(file), terms)
-        _refuse_second_delivery(output, night, file.path.name)
-        landed.landing[terms.name] = output
+        output = _as_delivered(name, file)
+        _refuse_second_delivery(output, night, file)
+        landed.landing[output.contract.name] = output
     gated = gate(name, mapping, delivered, night)
+    _stop_above_share(name, mapping, delivered, gated, night)
     rows = add_platform_columns(gated.rows, mapping.target, name, night.unit)
     landed.core[mapping.fills].append(pseudonymise(rows, mapping.target, night.settings.secret_key))
     landed.quarantine.append(gated.quarantine)
-    landed.findings += [_finding(name, *finding) for finding in gated.findings]
+    landed.findings += [_finding(name, where, *what) for where, what in gated.findings.items()]
     landed.results |= gated.results
-    if mapping.target.kind == "report":
-        accounts = sorted(set(rows.column("account_id").to_pylist()))
-        landed.coverage += [{"source": name, "account_id": account, "business_date": day}
-                            for account in accounts for day in delivered.dates]
-    _stop_above_share(name, mapping, gated, night)
+    landed.coverage += [{"source": name, "account_id": account, "business_date": day}
+                        for account in gated.accounts for day in delivered.dates]
 
 
-def _stop_above_share(name: str, mapping: Mapping, gated: Gated, night: Night) -> None:
+def _stop_above_share(name: str, mapping: Mapping, delivered: Delivery, gated: Gated, night: Night) -> None:
+    """A single bad row among others never stops a night: in a small file it would always be above the share."""
     for file, (bad, total) in gated.counts.items():
         share = mapping.landing(name, file).failure_share
-        if total and bad / total > share and bad > 1:
-            rules = Counter(
-                f"{q['column']}: {q['rule']} (row {q['row']}: {q['value']!r}; {q['remedy']})"
-                for q in gated.quarantine.to_pylist()[:500]
-            )
-            examples = "; ".join(text for text, _ in rules.most_common(3))
+        if bad > share * total and (bad > 1 or bad == total):
+            label = delivered.files[file].label
+            first = [q for q in gated.quarantine.slice(0, 1000).to_pylist() if q["file"] == label][:3]
+            examples = "; ".join(f"row {q['row']}, column {q['column']}: {q['rule']}: {q['value']!r}; {q['remedy']}"
+                                 for q in first)
             raise FileFault(
-                f"{name}, file {file} of {night.date}: {bad:,} of {total:,} rows break the contract "
+                f"{name}, {delivered.files[file].path} of {night.date}: {bad:,} of {total:,} rows break the contract "
                 f"({bad / total:.1%}, allowed {share:.1%}). Examples: {examples}",
                 "mend the delivery, or raise failure_share in its contract; nothing was replaced",
             )
 
 
-def _text_contract(source: str, file: Any) -> Contract:
-    columns = tuple(Column(name, "VARCHAR", "As delivered.") for name in file.columns)
-    lineage = (Column("file", "VARCHAR", "Delivered file.", key=True, required=True),
-               Column("row", "BIGINT", "Row in the file, the header being row 1.", key=True, required=True))
-    return Contract(f"landing.{source}__{file.name}", "As delivered.", lineage + columns)
+def _as_delivered(source: str, file: Delivered) -> Output:
+    """The landing table of a file: its texts. A delivered name that the platform uses gets a `_` behind it."""
+    taken = {*ADDED, *(c.name for c in _LINEAGE)}
+    names = [f"{name}_" if name.casefold() in taken else name for name in file.columns]
+    terms = Contract(f"landing.{source}__{file.name}", "As delivered.",
+                     (*_LINEAGE, *(Column(name, "VARCHAR", "As delivered.") for name in names)))
+    rows = file.rows.select([FILE, ROW, *file.columns]).rename_columns(["file", "row", *names])
+    return Output(rows, terms)
 
 
-def _landing_rows(file: Any) -> pa.Table:
-    names = {"_file": "file", "_row": "row"}
-    rows = file.rows.rename_columns([names.get(n, n) for n in file.rows.column_names])
-    return rows.select(["file", "row", *file.columns])
-
-
-def _refuse_second_delivery(output: Output, night: Night, file: str) -> None:
+def _refuse_second_delivery(output: Output, night: Night, file: Delivered) -> None:
     """A night's delivery is taken once: another one with other rows needs a person's word."""
     path = tables.partition(output.contract.name, night.unit.unit, night.date)
     if night.replace or not path.exists():
@@ -114,19 +116,21 @@ def _refuse_second_delivery(output: Output, night: Night, file: str) -> None:
     written.temporary.unlink()
     if written.digest != frames.digest(path):
         raise FileFault(
-            f"{file}: a different delivery of {night.date} was landed before ({output.contract.name})",
+            f"{file.path}: a different delivery of {night.date} was landed before ({output.contract.name})",
             f"if the new one is right: moe run land --unit {night.unit.unit} --date {night.date} --replace",
         )
 
 
-def _finding(source: str, file: str, finding: str, column: str, rows: int, message: str) -> dict[str, Any]:
+def _finding(source: str, where: tuple[str, str, str], rows: int, message: str) -> dict[str, Any]:
+    file, finding, column = where
     return {"source": source, "file": file, "finding": finding, "column": column, "rows": rows, "message": message}
 
 
 def _outputs(landed: _Landed) -> dict[str, Any]:
+    """Coverage last: it is the sign that the night is landed."""
     outputs: dict[str, Any] = dict(landed.landing)
     for name, parts in landed.core.items():
-        outputs[name] = pa.concat_tables(parts) if parts else _empty(name)
+        outputs[name] = pa.concat_tables([*parts, _empty(name)][:len(parts) or 1])
     outputs[QUARANTINE] = pa.concat_tables([_empty(QUARANTINE), *landed.quarantine])
     outputs[FINDINGS] = pa.Table.from_pylist(landed.findings, schema=_empty(FINDINGS).schema)
     outputs[COVERAGE] = pa.Table.from_pylist(landed.coverage, schema=_empty(COVERAGE).schema)
@@ -135,4 +139,3 @@ def _outputs(landed: _Landed) -> dict[str, Any]:
 
 def _empty(name: str) -> pa.Table:
     return contract(name).schema.empty_table().drop_columns(["unit", "night"])
-

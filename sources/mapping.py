@@ -5,6 +5,8 @@ for a flat export) or `select` (one SQL SELECT over the delivered files, run in 
 See docs/how-to/bring-your-own-exports.md.
 """
 
+import string
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,11 +14,18 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from expectations.rules import GIVEN, reads_as
 from moe.contracts import Column, Contract, contract
 from moe.contracts import read as read_contract
 from moe.errors import MoeError
 from moe.settings import settings
 from moe.units import Source, Unit
+from sources.core import mapped_terms
+from sources.files import quoted
+from sources.typed import typed
+
+ROWS = ("core.ad_performance__ad_day", "core.web_event__event", "core.order__order", "core.override__override")
+"""The core tables that mappings fill."""
 
 
 class _Part(BaseModel):
@@ -43,8 +52,8 @@ class From(_Part):
     "Text with {delivered_column}s in it."
     format: str | None = None
     "strptime format of a date or instant."
-    scale: str | None = None
-    "Exact factor to the column's unit: 0.000001 for micros, 0.01 for cents or percent."
+    scale: Decimal | None = None
+    "Exact factor, written as text, to the column's unit: 0.000001 for micros, 0.01 for cents or percent."
     empty: tuple[str, ...] = ()
     "Texts that stand for no value."
     known_after: Annotated[int, Field(ge=0)] = 0
@@ -55,6 +64,11 @@ class From(_Part):
         if sum(v is not None for v in (self.column, self.constant, self.compose)) != 1:
             raise ValueError("give exactly one of column, constant, compose")
         return self
+
+    @property
+    def as_text(self) -> bool:
+        """Whether the delivered text has to be worked on before its type can be read."""
+        return bool(self.compose is not None or self.format or self.scale is not None or self.empty)
 
 
 class Mapping(_Part):
@@ -92,8 +106,10 @@ class Mapping(_Part):
             raise ValueError("give either columns or select")
         if self.delivery == "once" and (self.columns is None or not self.date_column):
             raise ValueError("an export made once needs columns and date_column")
+        if not self.files:
+            raise ValueError("files: name at least one")
         if self.columns is not None and len(self.files) != 1:
-            raise ValueError("a mapping by columns reads one file")
+            raise ValueError("files: a mapping by columns reads one")
         return self
 
     @property
@@ -129,63 +145,77 @@ class Mapping(_Part):
         found: dict[str, Column] = {}
         for core_name, source in columns.items():
             core = self.target.column(core_name)
-            if source.column:
-                text = source.format is not None or source.scale is not None
-                found[source.column] = Column(
-                    name=source.column,
-                    # scaled and formatted values are read by the SELECT; here they only have to be numbers
-                    type="DECIMAL(28,8)" if source.scale else "VARCHAR" if text else core.type,
-                    description=core.description,
-                    personal=core.personal,
-                )
-            for name in _placeholders(source.compose or ""):
-                found.setdefault(name, Column(name, "VARCHAR", f"Part of {core_name}."))
+            type_ = "VARCHAR" if source.as_text else core.type
+            for name in [source.column] if source.column else _placeholders(source.compose or ""):
+                before = found.get(name)
+                if before:  # used twice: the one type if they agree, or the text
+                    type_ = type_ if type_ == before.type else "VARCHAR"
+                personal = core.personal or bool(before and before.personal)
+                found[name] = Column(name, type_, core.description, personal=personal)
         return list(found.values())
 
+    @cached_property
+    def read_late(self) -> tuple[str, ...]:
+        """Core columns whose type is read by the mapping, not by the landing contract."""
+        return tuple(name for name, source in (self.columns or {}).items()
+                     if source.as_text and self.target.column(name).type != "VARCHAR")
+
+    def wants(self, column: str) -> str:
+        """What a core column wants, in words."""
+        given = (self.columns or {})[column].format
+        return f"a date or instant like {given}" if given else reads_as(self.target.column(column).type)
+
     def sql(self) -> str:
-        """The SELECT from the delivered files to the core columns, `_row` first."""
+        """The SELECT from the delivered files to the core columns, `_row` first.
+
+        Beside a column that is read late stands its text, as `given_<column>`.
+        """
         if self.select is not None:
-            return self.select
+            return self.select.strip().rstrip(";")
         assert self.columns is not None
-        terms = ",\n  ".join(f'{_expression(s, self.target.column(n))} as "{n}"' for n, s in self.columns.items())
-        return f'select _row,\n  {terms}\nfrom "{self.main}"'
+        terms = [f"{expression(s, self.target.column(n))} as {quoted(n)}" for n, s in self.columns.items()]
+        terms += [f"{_text(self.columns[n])} as {quoted(GIVEN + n)}" for n in self.read_late]
+        return f"select _row,\n  {', '.join(terms)}\nfrom {quoted(self.main)}"
 
 
 def _placeholders(text: str) -> list[str]:
-    from string import Formatter
-
-    return [name for _, name, _, _ in Formatter().parse(text) if name]
+    return [name for _, name, _, _ in string.Formatter().parse(text) if name]
 
 
-def _quote(text: str) -> str:
+def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _expression(source: From, target: Column) -> str:
-    """SQL of one core column. Delivered columns are already typed by the landing contract."""
-    if source.constant is not None:
-        return f"cast({_quote(source.constant)} as {target.type})"
+def _text(source: From) -> str:
+    """SQL of a delivered text, or of one composed of several; null where it stands for no value."""
     if source.compose is not None:
-        from string import Formatter
-
         parts = []
-        for text, name, _, _ in Formatter().parse(source.compose):
-            parts += [_quote(text)] if text else []
-            parts += [_name(name)] if name else []
+        for text, name, _, _ in string.Formatter().parse(source.compose):
+            parts += [_literal(text)] if text else []
+            parts += [f"trim(cast({quoted(name)} as varchar))"] if name else []
         value = f"concat({', '.join(parts)})"
     else:
-        value = _name(source.column or "")
-    if source.empty:
-        value = f"case when {value} not in ({', '.join(map(_quote, source.empty))}) then {value} end"
+        value = f"trim(cast({quoted(source.column or '')} as varchar))"
+    for empty in ("", *source.empty):
+        value = f"nullif({value}, {_literal(empty)})"
+    return value
+
+
+def expression(source: From, target: Column, raw: bool = False) -> str:
+    """SQL of one core column from landing columns, which have types, or from `raw` texts.
+
+    What cannot be read gives null.
+    """
+    if source.constant is not None:
+        return f"cast({_literal(source.constant)} as {target.type})"
+    if not source.as_text and not raw:
+        return f"cast({quoted(source.column or '')} as {target.type})"
+    text = _text(source)
     if source.format:
-        return f"cast(try_strptime({value}, {_quote(source.format)}) as {target.type})"
-    if source.scale:
-        return f"cast({value} * {source.scale} as {target.type})"
-    return f"cast({value} as {target.type})"
+        return f"cast(try_strptime({text}, {_literal(source.format)}) as {target.type})"
+    if source.scale is not None:
+        return f"cast({typed(text, 'DECIMAL(28,8)')} * {source.scale:f} as {target.type})"
+    return typed(text, target.type)
 
 
 def load(source: Source, unit: Unit) -> Mapping:
@@ -200,16 +230,21 @@ def load(source: Source, unit: Unit) -> Mapping:
                        f"give the path of a mapping beside the unit's file, or one of: {shipped}")
     try:
         mapping = Mapping(**yaml.safe_load(path.read_text(encoding="utf-8")), folder=path.parent)
-        unknown = set(mapping.columns or {}) - {c.name for c in mapping.target.columns}
+        if mapping.fills not in ROWS:
+            raise MoeError(f"{path}: fills: mappings do not fill {mapping.fills}", f"one of: {', '.join(ROWS)}")
+        unknown = set(mapping.columns or {}) - {c.name for c in mapped_terms(mapping.target).columns}
+        if unknown:
+            raise MoeError(f"{path}: columns: {mapping.fills} has no column {', '.join(sorted(unknown))}",
+                           f"a mapping gives: {', '.join(c.name for c in mapped_terms(mapping.target).columns)}")
+        if mapping.delivery == "once" and mapping.date_column not in (mapping.columns or {}):
+            raise MoeError(f"{path}: date_column {mapping.date_column} is not among its columns",
+                           "name the core column by whose date the rows are handed over")
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
         )
         raise MoeError(f"{path}: {faults}", "see docs/how-to/bring-your-own-exports.md") from error
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise MoeError(f"{path} is not a readable mapping: {error}",
                        "see docs/how-to/bring-your-own-exports.md") from error
-    if unknown:
-        raise MoeError(f"{path}: {mapping.fills} has no column {', '.join(sorted(unknown))}",
-                       f"its columns: {', '.join(c.name for c in mapping.target.columns)}")
     return mapping
