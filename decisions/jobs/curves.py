@@ -1,6 +1,6 @@
 """The job `curves`: fit the response of every budget line from what was known in the night."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from moe.jobs import Night
 from moe.maturity import shares_known
 
 UNPLACED = "unplaced"
+FIT_DAYS = 90
+"""Business dates that are fitted: older ones say little of today's response."""
 LEAST_KNOWN = 0.01
 """A day of which less is known says nothing: projecting it would only add noise."""
 
@@ -20,7 +22,8 @@ LEAST_KNOWN = 0.01
 def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, pa.Table]:
     """Curves by budget line: `history` is marts.ad_performance__line_day, `deliveries` core as delivered."""
     objective = night.unit.objective
-    rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night)]
+    since = night.date - timedelta(days=FIT_DAYS - 1)
+    rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night) and r["business_date"] >= since]
     names = {r["line_id"]: r["line_name"] for r in sorted(rows, key=lambda r: r["business_date"])}
     lines = sorted(names)
     share = _share_known(rows, deliveries, night)

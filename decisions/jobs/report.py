@@ -1,6 +1,7 @@
 """The nightly page of a unit, from the night's tables and its ledger."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,8 @@ from decisions.report import ReportData, render
 from moe import ledger, publish, tables
 from moe.contracts import contract
 from moe.jobs import NIGHT, Night
+
+SHOWN_DAYS = 90
 
 
 def report(night: Night) -> dict[str, pa.Table]:
@@ -36,7 +39,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         budgets=read("out.budget__line"),
         bids=read("out.bid__line_segment"),
         curves=read("out.curve__line"),
-        history=read("marts.ad_performance__line_day"),
+        history=_newest_days(read("marts.ad_performance__line_day"), night),
         plan_vs_actual=read("marts.plan_vs_actual__line_day"),
         orders=orders if orders.num_rows else None,
         quarantine=_or_empty("core.quarantine__row", night),
@@ -46,6 +49,12 @@ def report(night: Night) -> dict[str, pa.Table]:
     )
     render(data, folder)
     return {}
+
+
+def _newest_days(history: pa.Table, night: Night) -> pa.Table:
+    """The days that the page shows."""
+    first = pa.scalar(night.date - timedelta(days=SHOWN_DAYS - 1))
+    return history.filter(pa.compute.greater_equal(history.column("business_date"), first))
 
 
 def _or_empty(table: str, night: Night) -> pa.Table:

@@ -7,10 +7,10 @@ when they are converted (`sources/core.py`). The totals here are of what was rea
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from _stores import (
@@ -45,7 +45,7 @@ TOTALS = {"impressions": Decimal("239014261"), "clicks": Decimal("2492825"), "sp
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unit]:
     """A home with all 121 nights of the real company, landed in one process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOE_HOME", str(tmp_path_factory.mktemp("company")))
@@ -54,45 +54,35 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Any:
         export = settings().test_data / "online_ads_performance" / "online_advertising_performance_data.csv"
         assert export.exists(), f"no {export}: set MOE_TEST_DATA to the folder of the real exports"
         unit = load_unit("online_ads")
-        yield unit, land(unit, *NIGHTS)
+        land(unit, *NIGHTS)
+        yield unit
     settings.cache_clear()
 
 
-def test_the_real_companys_totals(company: tuple[Unit, list[runner.Record]]) -> None:
-    unit, _ = company
-    found = known(unit, LAST)
+def test_the_real_companys_totals(company: Unit) -> None:
+    found = known(company, LAST)
     assert len(found) == 15_403 and totals(found) == TOTALS
-    assert not any(tables.read(QUARANTINE, unit.unit, night).num_rows for night in NIGHTS)
+    assert not any(tables.read(QUARANTINE, company.unit, night).num_rows for night in NIGHTS)
     assert all(r["conversions"] is not None for r in found)
 
 
-def test_the_real_companys_rows_without_placement(company: tuple[Unit, list[runner.Record]]) -> None:
-    unit, _ = company
-    found = known(unit, LAST)
+def test_the_real_companys_rows_without_placement(company: Unit) -> None:
+    found = known(company, LAST)
     assert Counter(r["line_id"] for r in found)["unplaced"] == 413
     assert all((r["line_id"] == "unplaced") == (r["placement"] == "") for r in found)
 
 
-def test_the_real_companys_outcomes_are_known_30_days_later(company: tuple[Unit, list[runner.Record]]) -> None:
-    unit, _ = company
+def test_the_real_companys_outcomes_are_known_30_days_later(company: Unit) -> None:
     night = date(2020, 5, 15)
-    for r in known(unit, night):
+    for r in known(company, night):
         assert (r["conversions"] is not None) == (r["business_date"] <= night - timedelta(days=30))
-    assert {r["business_date"] for r in known(unit, night)} == set(NIGHTS[: (night - NIGHTS[0]).days + 1])
+    assert {r["business_date"] for r in known(company, night)} == set(NIGHTS[: (night - NIGHTS[0]).days + 1])
 
 
-def test_the_real_companys_nights_are_quick(company: tuple[Unit, list[runner.Record]]) -> None:
-    """0.10 s a night measured on two idle cores; the limit leaves room for busy ones."""
-    _, records = company
-    assert sorted(r.seconds for r in records)[len(records) // 2] < 0.4
-
-
-def test_the_real_companys_marts_have_the_same_totals(company: tuple[Unit, list[runner.Record]]) -> None:
-    unit, _ = company
-    runner.run(find(["marts"]), unit, [LAST])
-    mart = tables.read("marts.ad_performance__line_day", unit.unit, LAST)
-    first = LAST - timedelta(days=89)  # the marts hold 90 business dates
-    assert totals(mart.to_pylist()) == totals([r for r in known(unit, LAST) if r["business_date"] >= first])
+def test_the_real_companys_marts_have_the_same_totals(company: Unit) -> None:
+    runner.run(find(["marts"]), company, [LAST])
+    mart = tables.read("marts.ad_performance__line_day", company.unit, LAST)
+    assert totals(mart.to_pylist()) == TOTALS
     assert mart.num_rows > 500 and set(mart.column("unit").to_pylist()) == {"online_ads"}
 
 
