@@ -48,14 +48,15 @@ lint: setup ## ruff, mypy, import rules, SQL
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
+# The longest files go first where two workers share them, so that none is left to run alone at the end.
 test: lint ## lint, then the tests, the fast ones first
 	$(call pytest,not all) tests/code
-	$(call pytest,not all) -n 2 --dist loadfile tests/data tests/model tests/e2e
+	$(call pytest,not all) -n 2 --dist loadfile tests/e2e tests/data tests/model
 	@$(say_left_out)
 
 test-all: lint ## every test, also the many combinations (marker all)
 	$(call pytest,) tests/code
-	$(call pytest,) -n 2 --dist loadfile tests/data tests/model tests/e2e
+	$(call pytest,) -n 2 --dist loadfile tests/e2e tests/data tests/model
 	@$(say_left_out)
 
 clean: ## delete var/ (every table, report and log) and caches; a dry run unless YES=1
