@@ -10,10 +10,10 @@ import duckdb
 import pyarrow as pa
 
 # Two deliveries of one date in consecutive nights say what an age adds. Accounts are paired one by one, since
-# a night need not cover all of them.
+# a night need not cover all of them. Sums stay DECIMAL: doubles would depend on the order of the rows.
 _GROWTH = """
     with delivered as (
-        select platform, source, account_id, business_date, night, sum({outcome})::double as amount
+        select platform, source, account_id, business_date, night, sum({outcome}) as amount
         from {relation} group by all having count({outcome}) > 0
     )
     select a.platform, (a.night - a.business_date)::int as age, sum(a.amount) as before, sum(b.amount) as after
@@ -36,7 +36,7 @@ def shares_known(connection: duckdb.DuckDBPyConnection, relation: str, outcome: 
     for platform, age, before, after in connection.execute(
         _GROWTH.format(relation=relation, outcome=outcome)
     ).fetchall():  # from the oldest age back
-        factor = before / after if before > 0 and after > 0 else 1.0
+        factor = float(before) / float(after) if before > 0 and after > 0 else 1.0
         known[platform] = known.get(platform, 1.0) * factor
         rows.append({"platform": platform, "age": age, "known": min(known[platform], 1.0)})
     return pa.Table.from_pylist(sorted(rows, key=lambda r: (r["platform"], r["age"])), schema=SCHEMA)

@@ -41,3 +41,8 @@ def test_an_account_that_misses_a_night_does_not_bend_the_growth() -> None:
 
 def test_an_export_known_all_at_once_counts_as_final() -> None:
     assert known([("a", day, age, None if age == 0 else 5.0) for day in range(5) for age in (0, 30)]) == {}
+
+
+def test_the_order_of_the_rows_does_not_change_a_bit() -> None:
+    grown = [("a" + str(day % 7), day, age, 0.1 * (1 + day) * TRUE[age]) for day in range(60) for age in range(4)]
+    assert known(grown) == known(grown[::-1]) == known(sorted(grown, key=lambda r: r[3]))
