@@ -192,18 +192,18 @@ def test_the_same_rows_again_whatever_was_delivered_later(store: None) -> None:
 
 def test_totals_are_those_of_the_as_of_reading_exactly(store: None) -> None:
     run(D3)
-    known = runner.as_of(contracts.contract(ADS), "shop", D3, D3 - timedelta(days=89)).to_pylist()
+    known = runner.as_of(contracts.contract(ADS), "shop", D3, D3 - timedelta(days=179)).to_pylist()
     mart = tables.read(PERFORMANCE, "shop", D3).to_pylist()
     for name in ("impressions", "clicks", "spend", "conversions", "conversion_value"):
         assert sum(r[name] or 0 for r in mart) == sum(r[name] or 0 for r in known), name
     assert sum(r["spend"] for r in mart) == Decimal("33.000010")
 
 
-def test_only_the_last_ninety_business_dates_are_held() -> None:
-    for night in (D3 - timedelta(days=90), D3 - timedelta(days=89), D3):
+def test_only_the_last_180_business_dates_are_held() -> None:
+    for night in (D3 - timedelta(days=180), D3 - timedelta(days=179), D3):
         deliver(night, [night], [ad("brand", night, "1", 1)], [])
     run(D3)
-    assert rows(PERFORMANCE, D3, "business_date") == [(D3 - timedelta(days=89),), (D3,)]
+    assert rows(PERFORMANCE, D3, "business_date") == [(D3 - timedelta(days=179),), (D3,)]
 
 
 def test_later_and_older_nights_are_never_opened(store: None) -> None:
@@ -282,7 +282,7 @@ def test_an_analysts_plain_build_gives_the_newest_night(store: None, tmp_path: P
 
 def staging_reads_by_the_contracts_kind_and_key(project: Path) -> None:
     """The staging SQL holds the very text that the platform renders from the contract."""
-    since = D3 - timedelta(days=89)
+    since = D3 - timedelta(days=179)
     for table, model in ((ADS, "stg_ad_performance__ad_day"), (ORDERS, "stg_order__order")):
         rows, coverage = (f'"dev"."{t.replace(".", chr(34) + "." + chr(34))}"' for t in (table, COVERAGE))
         compiled = (project / "target/compiled/moe/models/staging" / f"{model}.sql").read_text()
