@@ -1,5 +1,7 @@
 """The errors that a person reads: each says what is wrong and what to do."""
 
+from pydantic import ValidationError
+
 
 class MoeError(Exception):
     """Something a person can put right. `remedy` says how."""
@@ -20,3 +22,8 @@ class MissingInput(MoeError):
 
 class PublishError(MoeError):
     """A release or model that may not go live."""
+
+
+def key_faults(error: ValidationError) -> str:
+    """Each key at fault in a configuration file, with what is wrong with it."""
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))

@@ -16,6 +16,7 @@ from moe.asof import COVERAGE
 from moe.errors import MissingInput, MoeError
 from moe.jobs import BY_NAME, Night
 from moe.settings import settings
+from moe.units import option
 
 _FILE = "night.duckdb"  # its stem is part of the relation names that the parsed project keeps
 _ONE_AT_A_TIME = threading.Lock()  # dbt works in the process's current folder and with global flags
@@ -31,7 +32,7 @@ def marts(night: Night) -> dict[str, pa.Table]:
     unit = night.unit.unit
     if night.date not in tables.nights(COVERAGE, unit):
         raise MissingInput(f"{COVERAGE} has no partition of {night.date} for unit {unit}",
-                           f"run `moe run land --unit {unit} --date {night.date}` first")
+                           f"run `moe run land --unit {option(unit)} --date {night.date}` first")
     settings().work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="marts-", dir=settings().work) as folder:
         with _ONE_AT_A_TIME:

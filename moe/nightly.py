@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from moe.errors import MissingInput, MoeError
 from moe.settings import settings
-from moe.units import Unit, load_unit, unit_file
+from moe.units import Unit, load_unit, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,9 +102,8 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
 
     out, started = Console(highlight=False, soft_wrap=True), time.monotonic()
     found = load_unit(unit)
-    name = unit if unit_file(unit).is_relative_to(settings().shipped_units) else str(unit_file(unit))
     night = night_of(found, (night or _default_night(found)).isoformat())
-    conf = {"unit": name, "publish": publish, "who": _who()}
+    conf = {"unit": option(found.unit), "publish": publish, "who": _who()}
     command = _airflow(["dags", "test", "nightly", night.isoformat(), "--conf", json.dumps(conf)])
     with _only_one(found.unit, night), _open_log(found.unit, night.isoformat()) as log:
         out.print(f"[bold]Night of {night}[/], {found.name}: decides {night + timedelta(days=1)}")
@@ -211,7 +210,7 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
 def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
     from moe import publish, tables
 
-    option = f"--unit {asked} --date {night}"
+    which = f"--unit {asked} --date {night}"
     try:
         release = tables.read("out.release__night", unit.unit, night).to_pylist()[0]
     except MissingInput:
@@ -223,8 +222,8 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
                  else "a candidate, not live")
         out.print(f"\n[bold]{release['lines']} budget lines, {release['total']:,.2f} {release['currency']} for "
                   f"{night + timedelta(days=1)}, {release['bids']} bids[/]: {state}")
-        out.print(f"Look further: moe show out.budget__line {option}\n"
-                  f"              moe show out.bid__line_segment {option}\n"
+        out.print(f"Look further: moe show out.budget__line {which}\n"
+                  f"              moe show out.bid__line_segment {which}\n"
                   f"              moe release show --unit {asked}")
     page = settings().report(unit.unit, night) / "index.html"
     if page.exists():

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from moe import publish, tables
 from moe.errors import PublishError
+from moe.units import option
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def make_live(
     total = sum(budgets.column("budget").to_pylist(), Decimal(0))
     if total != row["total"]:
         raise PublishError(f"the budgets of {night} add up to {total}, the release says {row['total']}",
-                           f"run `moe run allocate bid release --unit {unit} --date {night}` again")
+                           f"run `moe run allocate bid release --unit {option(unit)} --date {night}` again")
     live = publish.live("release", unit)
     if back and (live is None or night.isoformat() not in {e.moved_to for e in publish.log("release", unit)}):
         raise PublishError(f"{night} was never live for {unit}", "see `moe release show` for nights that were")

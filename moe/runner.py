@@ -20,7 +20,7 @@ from moe.contracts import Contract, contract
 from moe.errors import MissingInput, MoeError
 from moe.jobs import NIGHT, Job, Night, Read
 from moe.settings import settings
-from moe.units import Unit
+from moe.units import Unit, option
 
 
 @dataclass
@@ -210,5 +210,5 @@ def _demand(read: Read, night: Night, unit: str) -> None:
 def _missing(table: str, job: str, night: Night) -> MoeError:
     return MissingInput(
         f"{table} has no partition of {night.date} for unit {night.unit.unit}",
-        f"run `moe run {job} --unit {night.unit.unit} --date {night.date}` first",
+        f"run `moe run {job} --unit {option(night.unit.unit)} --date {night.date}` first",
     )

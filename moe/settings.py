@@ -20,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from moe.errors import MoeError
+from moe.errors import MoeError, key_faults
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -188,7 +188,6 @@ def settings() -> Settings:
     try:
         return Settings()
     except (ValidationError, SettingsError, tomllib.TOMLDecodeError) as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)) \
-            if isinstance(error, ValidationError) else str(error)
+        faults = key_faults(error) if isinstance(error, ValidationError) else str(error)
         raise MoeError(f"settings (environment MOE_…, then {config_file()}): {faults}",
                        "the settings and their defaults stand in moe/settings.py") from error

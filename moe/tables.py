@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from moe.contracts import contracts
 from moe.errors import MissingInput
 from moe.settings import settings
+from moe.units import option
 
 _NIGHT = re.compile(r"^(\d{4}-\d{2}-\d{2})\.parquet$")
 
@@ -80,7 +81,7 @@ def read(table: str, unit: str, night: date) -> pa.Table:
     if not path.exists():
         raise MissingInput(
             f"{table} has no partition of {night} for unit {unit}",
-            f"run `moe jobs` to see which job writes it, then `moe run <job> --unit {unit} --date {night}`",
+            f"run `moe jobs` to see which job writes it, then `moe run <job> --unit {option(unit)} --date {night}`",
         )
     return read_file(path)
 

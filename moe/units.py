@@ -9,12 +9,15 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from moe.errors import MoeError
+from moe.errors import MoeError, key_faults
 from moe.settings import settings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=2)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+_FILES: dict[str, Path] = {}
+"Files of the units that this process loaded."
+
 Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
 
 
@@ -127,12 +130,17 @@ def load_unit(name_or_path: str) -> Unit:
     path = unit_file(name_or_path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Unit(**raw, folder=path.parent)
+        unit = Unit(**raw, folder=path.parent)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
-        )
-        raise MoeError(f"{path}: {faults}", "see docs/how-to/bring-your-own-exports.md") from error
+        raise MoeError(f"{path}: {key_faults(error)}", "see docs/how-to/bring-your-own-exports.md") from error
     except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise MoeError(f"{path} is not a readable unit file: {error}",
                        "see docs/how-to/bring-your-own-exports.md") from error
+    _FILES[unit.unit] = path
+    return unit
+
+
+def option(unit: str) -> str:
+    """What a person gives `--unit` for a unit: its name where it is shipped, else the path of its file."""
+    path = _FILES.get(unit)
+    return unit if path is None or path == settings().shipped_units / unit / "unit.yml" else str(path)

@@ -16,7 +16,7 @@ from moe.contracts import ADDED, Column, Contract, contract
 from moe.errors import FileFault
 from moe.jobs import Night
 from moe.runner import Output
-from moe.units import Source
+from moe.units import Source, option
 from sources.core import add_platform_columns, pseudonymise
 from sources.delivery import Delivery, deliver
 from sources.files import FILE, ROW, Delivered, MissingFile
@@ -117,7 +117,7 @@ def _refuse_second_delivery(output: Output, night: Night, file: Delivered) -> No
     if written.digest != frames.digest(path):
         raise FileFault(
             f"{file.path}: a different delivery of {night.date} was landed before ({output.contract.name})",
-            f"if the new one is right: moe run land --unit {night.unit.unit} --date {night.date} --replace",
+            f"if the new one is right: moe run land --unit {option(night.unit.unit)} --date {night.date} --replace",
         )
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from expectations.rules import GIVEN, reads_as
 from moe.contracts import Column, Contract, contract
 from moe.contracts import read as read_contract
-from moe.errors import MoeError
+from moe.errors import MoeError, key_faults
 from moe.settings import settings
 from moe.units import Source, Unit
 from sources.core import mapped_terms
@@ -240,10 +240,7 @@ def load(source: Source, unit: Unit) -> Mapping:
             raise MoeError(f"{path}: date_column {mapping.date_column} is not among its columns",
                            "name the core column by whose date the rows are handed over")
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)
-        )
-        raise MoeError(f"{path}: {faults}", "see docs/how-to/bring-your-own-exports.md") from error
+        raise MoeError(f"{path}: {key_faults(error)}", "see docs/how-to/bring-your-own-exports.md") from error
     except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise MoeError(f"{path} is not a readable mapping: {error}",
                        "see docs/how-to/bring-your-own-exports.md") from error

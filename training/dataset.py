@@ -15,6 +15,7 @@ from feature_repo.store import SERVICE, cutoff, training_features
 from moe import tables
 from moe.contracts import contract
 from moe.errors import MoeError
+from moe.units import option
 from training.labels import labels
 
 ADS = view("ads").table
@@ -87,7 +88,7 @@ def training_set(unit: str, night: date) -> pd.DataFrame:
     Rows whose line and segment had no ad features then are left out: the nightly score has none such.
     Raises MoeError where there are no features, or too few rows to learn from.
     """
-    build = f"`moe run land ads --unit {unit} --date {night}`, which builds the earlier nights too"
+    build = f"`moe run land ads --unit {option(unit)} --date {night}`, which builds the earlier nights too"
     partitions = [n for n in tables.nights(ADS, unit) if n < night]
     if not partitions:
         raise MoeError(f"unit {unit} has no features before {night}",

@@ -9,6 +9,7 @@ from feature_repo.store import KEYS, night_features
 from moe import publish
 from moe.errors import MoeError
 from moe.jobs import Night
+from moe.units import option
 from serving.bundle import Bundle, BundleError
 from training.dataset import columns
 
@@ -20,7 +21,7 @@ def score(night: Night) -> dict[str, pa.Table]:
 
     Raises MoeError where no model holds in the night, or its bundle is missing or damaged.
     """
-    unit, train = night.unit.unit, f"moe train --unit {night.unit.unit} --date {night.date}"
+    unit, train = night.unit.unit, f"moe train --unit {option(night.unit.unit)} --date {night.date}"
     entry = publish.effective("model", unit, night.date)
     if entry is None:
         raise MoeError(f"no model of unit {unit} holds in the night of {night.date}", f"run `{train}` first")

@@ -11,6 +11,7 @@ from moe import tables
 from moe.errors import MoeError
 from moe.jobs import Night
 from moe.maturity import shares_known
+from moe.units import option
 
 UNPLACED = "unplaced"
 FIT_DAYS = 90
@@ -39,7 +40,7 @@ def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, p
         )
     except ValueError as error:
         raise MoeError(f"no curve can be fitted for {night.unit.unit} in the night of {night.date}: {error}",
-                       f"check `moe show marts.ad_performance__line_day --unit {night.unit.unit}`; a first "
+                       f"check `moe show marts.ad_performance__line_day --unit {option(night.unit.unit)}`; a first "
                        "night needs days whose conversions are known") from error
     return {"out.curve__line": as_table(fitted, lines, names, objective)}
 
