@@ -47,15 +47,18 @@ def simulate(night: Night, _: Asked) -> str:
     return f"{len(folders)} deliveries written" if folders else "delivered already"
 
 
-def first_model(night: Night, _: Asked) -> str:
+def first_model(night: Night, asked: Asked) -> str:
     from moe import publish
     from moe.train import train
 
     model = publish.effective("model", night.unit.unit, night.date)
-    if model:
+    # A young unit starts with rates by rule: look every night whether there is enough to learn from.
+    if model and (model.facts.get("learnt", True) or not publishes(asked)):
         return f"model {model.moved_to[:12]}, effective since {model.effective}"
     trained = train(night.unit, night.date)
-    return f"trained {trained['version'][:12]} on {trained['rows']:,} rows, {trained['status']}"
+    how = f"trained {trained['version'][:12]} on {trained['rows']:,} rows"
+    rule = "" if trained["learnt"] else ": too few to learn from, so the 28-day rates are used as they are"
+    return f"{how}{rule}, {trained['status']}"
 
 
 def make_live(night: Night, asked: Asked) -> str:

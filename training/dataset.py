@@ -16,6 +16,7 @@ from moe import tables
 from moe.contracts import contract
 from moe.errors import MoeError
 from moe.units import option
+from training.labels import ADS as CORE
 from training.labels import labels
 
 ADS = view("ads").table
@@ -86,26 +87,29 @@ def training_set(unit: str, night: date) -> pd.DataFrame:
     """Labels as known in `night`, with features as known when the night before each business date ended.
 
     Rows whose line and segment had no ad features then are left out: the nightly score has none such.
-    Raises MoeError where there are no features, or too few rows to learn from.
+    A young or small unit has few rows, or none: `training.evaluate.choose` then keeps to the shrunk rate. Raises
+    MoeError where there would be enough rows, and the features of their nights are missing.
     """
     build = f"`moe run land ads --unit {option(unit)} --date {night}`, which builds the earlier nights too"
-    partitions = [n for n in tables.nights(ADS, unit) if n < night]
-    if not partitions:
-        raise MoeError(f"unit {unit} has no features before {night}",
-                       f"run {build}")
+    delivered = [n for n in tables.nights(CORE, unit) if n <= night]
+    if not delivered:
+        raise MoeError(f"unit {unit} has no reported rows by {night}", f"run {build}")
     found = labels(unit, night)
     at = pd.to_datetime(found["business_date"]).dt.tz_localize("UTC")
-    found = found.assign(event_timestamp=at)[at >= cutoff(partitions[0])]
+    # The features of a date are those of the night before it, and a store's first night has none before.
+    found = found.assign(event_timestamp=at)[at >= cutoff(delivered[0])]
     joined = training_features(unit, found.reset_index(drop=True))
     joined = joined[joined["platform"].notna()].reset_index(drop=True)
-    dates = joined["business_date"].nunique()
-    if dates < MIN_DATES or len(joined) < MIN_ROWS:
+    if enough(found) and not enough(joined):
         raise MoeError(
-            f"unit {unit} has {len(joined)} rows on {dates} dates to learn from by {night}, fewer than "
-            f"{MIN_ROWS} on {MIN_DATES}",
-            f"train for a later night; where nights are missing, run {build}",
-        )
+            f"unit {unit} has features for {len(joined)} of {len(found)} rows on {joined['business_date'].nunique()} "
+            f"dates by {night}, fewer than {MIN_ROWS} on {MIN_DATES}", f"run {build}")
     return joined
+
+
+def enough(frame: pd.DataFrame) -> bool:
+    """Whether there is something to learn from."""
+    return frame["business_date"].nunique() >= MIN_DATES and len(frame) >= MIN_ROWS
 
 
 def sample(frame: pd.DataFrame, target: Target) -> Sample:

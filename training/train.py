@@ -39,13 +39,14 @@ def train(unit: Unit, night: date) -> dict[str, Any]:
     frame = training_set(unit.unit, night)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes
         outcomes = [choose(target, sample(frame, target)) for target in TARGETS]
+    learnt = any(outcome.metrics for outcome in outcomes)
     model = to_onnx([outcome.rate for outcome in outcomes])
     about = _about(unit, night, frame, outcomes)
     folder = bundles.write(model, about)
     parity = bundles.check_parity(Bundle.load(folder), [o.rate for o in outcomes],
                                   columns(frame, frame["business_date"]))
     result = {"unit": unit.unit, "night": night.isoformat(), "version": folder.name, "rows": len(frame),
-              **about["calibration"], **parity}
+              "learnt": learnt, **about["calibration"], **parity}
     now = publish.effective("model", unit.unit, night)
     if now and now.moved_to == folder.name:
         tracking.follow(unit.unit, folder.name)
@@ -59,7 +60,8 @@ def train(unit: Unit, night: date) -> dict[str, Any]:
     tracking.record(unit.unit, folder.name, params, metrics | parity, deciles, model)
     publish.move("model", unit.unit, folder.name, expected=live.moved_to if live else None, effective=night,
                  who="moe train", reason=f"trained on what was known in {night}",
-                 facts={o.rate.target.name: facts(o) for o in outcomes} | {"rows": len(frame)})
+                 facts={o.rate.target.name: facts(o) for o in outcomes}
+                 | {"rows": len(frame), "learnt": learnt})
     tracking.follow(unit.unit, folder.name)
     return {**result, "status": f"published: effective from {night} on"}
 

@@ -224,3 +224,21 @@ def test_a_second_night_of_a_unit_is_refused(home: Path) -> None:
                 nightly("advertiser", date(2026, 6, 30))
         finally:
             other.kill()
+
+
+def test_a_young_unit_is_trained_again_until_there_is_something_to_learn(
+    steps: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moe import publish, train
+
+    facts: dict[str, Any] = {}
+    effective = SimpleNamespace(moved_to="rule", effective="2026-06-29", facts=facts)
+    monkeypatch.setattr(publish, "effective", lambda *_: effective)
+    trained = {"version": "learnt", "rows": 1, "learnt": True, "status": "published"}
+    monkeypatch.setattr(train, "train", lambda *_: trained)
+    night = SimpleNamespace(unit=SimpleNamespace(unit="young"), date=date(2026, 6, 30))
+    ask = lambda run_type: steps.first_model(night, steps.Asked(run_type))  # noqa: E731
+    for learnt, run_type, said in ((False, "scheduled", "trained learnt"), (False, "backfill", "model rule"),
+                                   (True, "scheduled", "model rule")):
+        facts["learnt"] = learnt
+        assert ask(run_type).startswith(said)

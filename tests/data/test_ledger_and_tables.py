@@ -66,7 +66,8 @@ def test_a_failed_run_is_kept_with_its_reason(tmp_path: Path) -> None:
 
 def test_a_job_without_its_input_is_refused_or_skipped(tmp_path: Path) -> None:
     unit = delivered(tmp_path)
-    with pytest.raises(MissingInput, match="run `moe run land --unit shop --date 2026-03-01` first"):
+    path = unit.folder / "unit.yml"
+    with pytest.raises(MissingInput, match=f"run `moe run land --unit {path} --date 2026-03-01` first"):
         runner.run(find(["customers"]), unit, [D1])
     land(unit, D1)
     (record,) = runner.run(find(["customers"]), unit, [D1])

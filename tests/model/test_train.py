@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from model_world import Trained, World, unit
+from model_world import ADS, Trained, World, unit
 
-from moe import frames, publish
+from moe import frames, publish, tables
 from moe.contracts import contract
 from moe.errors import MoeError, PublishError
 from moe.jobs import Night
@@ -96,13 +96,27 @@ def test_a_unit_without_traffic_and_conversions_trains(home: Any) -> None:
     assert min(found["click_rate"].to_pylist()) > 0
 
 
-def test_no_features_and_too_few_rows_say_what_to_run(home: Any) -> None:
-    world = World(name="young", nights=5, lines=2).write()
-    with pytest.raises(MoeError, match="fewer than 100 on 7"):
-        train(unit("young"), world.last)
+@pytest.mark.parametrize("nights", [1, 5])
+def test_a_young_unit_keeps_to_the_shrunk_rate(home: Any, nights: int) -> None:
+    world = World(name=f"young_{nights}", nights=nights, lines=2).write()
+    result = train(unit(world.name), world.last)
+    assert result["click_rate"]["winner"] == result["conversion_rate"]["winner"] == "baseline"
+    assert publish.live("model", world.name).facts["learnt"] is False  # type: ignore[union-attr]
+    features = tables.read(ADS, world.name, world.last)
+    found = scores(world.name, world.last)
+    assert found["click_rate"].to_pylist() == pytest.approx(features["click_rate_28d"].to_pylist())
+    assert min(found["conversion_rate"].to_pylist()) > 0
+
+
+def test_missing_features_say_what_to_run(home: Any) -> None:
+    world = World(name="gap", nights=20, lines=4).write()
+    for index in range(2, 20):
+        tables.partition(ADS, "gap", world.night(index)).unlink()
+    with pytest.raises(MoeError, match=r"fewer than 100 on 7\n.*moe run land ads --unit gap"):
+        train(unit("gap"), world.last)
     with pytest.raises(MoeError, match="moe run land ads --unit nothing"):
         train(unit("nothing"), world.last)
-    assert publish.live("model", "young") is None
+    assert publish.live("model", "gap") is None
 
 
 def test_scores_fit_their_contract_and_follow_the_weekday(trained: Trained) -> None:
