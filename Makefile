@@ -18,7 +18,7 @@ left_out := $(if $(browser)$(filter true,$(CI)),,not chromium)
 say_left_out = $(if $(left_out),echo "Left out: the page tests (marker chromium) for lack of Chromium: apt-get install chromium",true)
 pytest = $(BIN)/python -m pytest -q -m "$(strip $(1)$(if $(and $(1),$(left_out)), and )$(left_out))"
 
-.PHONY: help setup nightly test test-all lint train doctor clean
+.PHONY: help setup nightly test test-all lint train up down doctor clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ nightly: setup ## run a night and publish it: UNIT=a name or a unit.yml, DATE=YY
 
 train: setup ## train a unit's model as of a night: UNIT=, DATE=YYYY-MM-DD
 	@$(BIN)/moe train $(options)
+
+up: setup ## start Airflow, MLflow, the serving process and the archive of reports; prints their addresses
+	@$(BIN)/moe up
+
+down: setup ## end everything that `make up` started
+	@$(BIN)/moe down
 
 doctor: setup ## tell what is missing on this machine, and what to do
 	@$(BIN)/moe doctor

@@ -166,6 +166,27 @@ def ledger(day: DateOption = None, unit: UnitOption = "") -> None:
 
 
 @app.command()
+def up() -> None:
+    """Start Airflow, MLflow's pages and the archive of reports on this machine, and say where they are."""
+    from moe import services
+
+    with out.status("starting") as status:
+        started = services.up(status.update)
+    for service in started:
+        out.print(f"{service.name:<8} {service.address}  {service.says}")
+    out.print(f"Log in to Airflow: {services.airflow_login()}\nEnd all of it: moe down. Logs: {settings().logs}")
+
+
+@app.command()
+def down() -> None:
+    """End everything that `moe up` started."""
+    from moe import services
+
+    ended = services.down()
+    out.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command()
 def doctor() -> None:
     """Tell what is missing on this machine, and what to do."""
     from moe.doctor import checks

@@ -68,6 +68,8 @@ def environment(desk: str = "") -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(settings().dags),
         "MOE_HOME": str(settings().home),
+        # `airflow standalone` finds its parts there, also where nobody activated the environment
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
     if desk:
         always[database] = f"sqlite:///{home / f'desk-{desk}.db'}"
@@ -259,7 +261,7 @@ def _stamp(desk: str = "") -> Path:
 
 
 def _open_log(unit: str, name: str) -> IO[str]:
-    folder = settings().home / "logs" / "nightly" / unit
+    folder = settings().logs / "nightly" / unit
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     return path.open("w", encoding="utf-8")

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     pseudonym_key: str = ""
     "Key of the pseudonyms of personal columns. Empty: made once and kept in `secrets`."
     mlflow_tracking_uri: str = ""
+    airflow_port: int = 8080
+    mlflow_port: int = 5000
+    serving_port: int = 8000
+    reports_port: int = 8090
+    "Ports on which `moe up` answers, on this machine alone."
     kill_at: str = ""
     "Name of a commit point at which the process kills itself (SIGKILL): crash tests only."
 
@@ -135,6 +140,10 @@ class Settings(BaseSettings):
     @property
     def data_docs(self) -> Path:
         return self.home / "data_docs"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
 
     @property
     def work(self) -> Path:
