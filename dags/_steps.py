@@ -95,6 +95,15 @@ def jobs(*names: str) -> Callable[[Night, Asked], str]:
     return step
 
 
+def promote(night: Night, asked: Asked) -> str:
+    from moe.train import promote as let_take_over
+
+    if asked.run_type == "backfill":
+        return "a backfill moves nothing that is live"
+    verdict = let_take_over(night.unit, night.date, who=asked.who, reason=f"challenger of the night of {night.date}")
+    return str(verdict["said"])
+
+
 STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "simulate": simulate,
     "land": jobs("land"),
@@ -106,6 +115,8 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "release": jobs("release"),
     "make_live": make_live,
     "report": jobs("docs", "report"),
+    "train": jobs("train"),
+    "promote": promote,
 }
 
 

@@ -18,6 +18,8 @@ app = typer.Typer(help="Marketing optimization engine: run nights, look at table
                   no_args_is_help=True, pretty_exceptions_enable=False)
 release_app = typer.Typer(help="What is live: show it, compare it with a candidate, go back.", no_args_is_help=True)
 app.add_typer(release_app, name="release")
+model_app = typer.Typer(help="The model: show it, compare a challenger with it, go back.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
 out = Console()
 err = Console(stderr=True)
 
@@ -202,7 +204,7 @@ def doctor() -> None:
 
 @app.command()
 def train(day: DateOption = None, unit: UnitOption = "") -> None:
-    """Train the unit's model on what was known in a night; nights from then on use it."""
+    """Train a challenger on what was known in a night; a unit's first one becomes champion at once."""
     from moe.train import train as run_training
 
     result = run_training(_unit(unit), _day(day))
@@ -215,6 +217,54 @@ def pages() -> None:
     from moe.pages import folder, write
 
     out.print(f"{write()} pages in {folder()}")
+
+
+@model_app.command("show")
+def model_show(unit: UnitOption = "") -> None:
+    """Show which model is champion, and how it came to be."""
+    from moe import publish
+
+    name = _unit(unit).unit
+    table = Table("at", "who", "from", "to", "effective", "reason", title=f"models of {name}")
+    live = publish.live("model", name)
+    for entry in publish.log("model", name):
+        mark = "[green]" if live and entry == live else ""
+        table.add_row(mark + entry.at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason)
+    out.print(table if table.rows else f"{name} has no model")
+
+
+@model_app.command("promote")
+def model_promote(
+    who: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    day: DateOption = None,
+    unit: UnitOption = "",
+    despite: Annotated[bool, typer.Option("--despite-checks", help="Promote though a check says no.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Compare, and move nothing.")] = False,
+) -> None:
+    """Compare the newest challenger with the champion on rows that neither saw, and let it take over if better."""
+    from moe.train import promote
+
+    verdict = promote(_unit(unit), _day(day), who=who, reason=reason, despite=despite, dry_run=dry_run)
+    table = Table("check", "", "what was found")
+    for check in verdict["checks"]:
+        table.add_row(check["name"], "[green]passed[/]" if check["passed"] else "[red]failed[/]", check["said"])
+    out.print(table if table.rows else "no champion to compare with")
+    out.print(verdict["said"])
+
+
+@model_app.command("rollback")
+def model_rollback(
+    to: Annotated[str, typer.Argument(help="Version that was champion before; its first digits are enough.")],
+    who: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    unit: UnitOption = "",
+    dry_run: Annotated[bool, typer.Option(help="Say what would move, and move nothing.")] = False,
+) -> None:
+    """Make an earlier champion champion again, from the next night on."""
+    from moe.train import rollback
+
+    out.print(rollback(_unit(unit), to, who=who, reason=reason, dry_run=dry_run))
 
 
 @release_app.command("show")

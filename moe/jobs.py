@@ -181,11 +181,15 @@ NIGHT: tuple[Job, ...] = (
 )
 """One night, in order. The last two write pages, not tables."""
 
-BY_NAME = {job.name: job for job in NIGHT}
+LEARN: tuple[Job, ...] = (Job("train", "training.train:train", reads={}, writes=("out.challenger__night",)),)
+"""Jobs of the weekly training."""
+
+JOBS = (*NIGHT, *LEARN)
+BY_NAME = {job.name: job for job in JOBS}
 
 
 def find(names: list[str]) -> list[Job]:
-    """Jobs by name, in the order of the night; `night` stands for all of them."""
+    """Jobs by name; `night` stands for all of a night."""
     if names == ["night"]:
         return list(NIGHT)
     for name in names:

@@ -21,6 +21,8 @@ class Outcome:
     metrics: dict[str, float]
     deciles: pd.DataFrame
     said: str
+    held_out_from: str | None = None
+    "First date that neither fitted nor calibrated the winner."
 
     @property
     def winner(self) -> str:
@@ -120,7 +122,7 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     said = f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk rate's"
     if name == "baseline":
         said = "the 28-day shrunk rate, calibrated, is used: no model was surely better on later dates"
-    return Outcome(winner, metrics, table, said)
+    return Outcome(winner, metrics, table, said, str(late.dates.min()))
 
 
 def facts(outcome: Outcome) -> dict[str, Any]:

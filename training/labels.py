@@ -60,3 +60,14 @@ def labels(unit: str, night: date) -> pd.DataFrame:
                        f"{first['business_date']:%Y-%m-%d}",
                        "mend the source's mapping, then `moe run land --from … --to …` again")
     return found
+
+
+def regions(unit: str, night: date) -> dict[str, str]:
+    """The region of each line that was reported by `night`; its platform where the unit reports none."""
+    since = night - timedelta(days=LOOKBACK_DAYS)
+    with tables.connect() as connection:
+        tables.scan(connection, ADS, tables.files(ADS, unit, since, night)).create_view("rows")
+        where = "coalesce(nullif(region, ''), platform)"
+        found = connection.sql(f"select line_id, if(count(distinct {where}) = 1, min({where}), 'several') "
+                               "from rows group by line_id").fetchall()
+    return dict(found)

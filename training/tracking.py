@@ -62,6 +62,14 @@ def known(unit: str, version: str, client: Any) -> str | None:
     return str(found[0].version) if found else None
 
 
+def mark(unit: str, version: str, tags: dict[str, str]) -> None:
+    """Say something of a registered version."""
+    client = _client()
+    if number := known(unit, version, client):
+        for key, value in tags.items():
+            client.set_model_version_tag(registered_name(unit), number, key, value[:5000])
+
+
 def follow(unit: str, version: str) -> None:
     """Move the alias to the version that the publication log made live."""
     client = _client()

@@ -1,22 +1,20 @@
-"""The function behind `moe train`: from what was known in a night to a published model bundle.
+"""The job `train`: from what was known in a night to a challenger.
 
-    moe train --unit advertiser --date 2026-07-15
-
-Order: training set → fit and choose → ONNX → bundle folder → parity → MLflow → publication log → MLflow's
-alias. The log is the authority; a crash before it publishes nothing, and training again mends what lacks.
+Training set → fit and choose → ONNX → bundle folder → parity → MLflow → partition of the night. It moves nothing
+that is live: `training.promote` does. A crash leaves the night without a challenger, and training again mends it.
 """
 
+import json
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from feature_repo.store import SERVICE
-from moe import publish
-from moe.errors import PublishError
-from moe.units import Unit
+from moe.jobs import Night
 from serving.bundle import Bundle
 from training import bundles, tracking
 from training.dataset import TARGETS, columns, digest, inputs, sample, training_set
@@ -25,52 +23,50 @@ from training.export import to_onnx
 from training.labels import LOOKBACK_DAYS
 from training.models import SEED
 
+CHALLENGERS = "out.challenger__night"
 
-def train(unit: Unit, night: date) -> dict[str, Any]:
-    """Train on what was known in `night`, and make the model effective from that night on.
 
-    The same data give the same version; where it is effective already, nothing moves. Raises MoeError with
-    what to do where there are no features or too few rows, PublishError for a night before the live model's.
+def train(night: Night) -> dict[str, pa.Table]:
+    """Train on what was known in the night: a challenger, with its bundle in place and its run in MLflow.
+
+    The same data give the same version. Raises MoeError with what to do where features are missing.
     """
-    live = publish.live("model", unit.unit)
-    if live and night.isoformat() < live.effective:
-        raise PublishError(f"a model of {night} would be older than the live one of {live.effective}",
-                           f"train for {live.effective} or a later night")
-    frame = training_set(unit.unit, night)
+    unit = night.unit.unit
+    frame = training_set(unit, night.date)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes
         outcomes = [choose(target, sample(frame, target)) for target in TARGETS]
-    learnt = any(outcome.metrics for outcome in outcomes)
     model = to_onnx([outcome.rate for outcome in outcomes])
-    about = _about(unit, night, frame, outcomes)
+    about = _about(night, frame, outcomes)
     folder = bundles.write(model, about)
     parity = bundles.check_parity(Bundle.load(folder), [o.rate for o in outcomes],
                                   columns(frame, frame["business_date"]))
-    result = {"unit": unit.unit, "night": night.isoformat(), "version": folder.name, "rows": len(frame),
-              "learnt": learnt, **about["calibration"], **parity}
-    now = publish.effective("model", unit.unit, night)
-    if now and now.moved_to == folder.name:
-        tracking.follow(unit.unit, folder.name)
-        return {**result, "status": f"unchanged: {folder.name} is effective since {now.effective}"}
     metrics = {f"{o.rate.target.name}_{name}": value for o in outcomes for name, value in o.metrics.items()
                if np.isfinite(value)}
-    params = {"night": night.isoformat(), "rows": len(frame), "seed": SEED, "lookback_days": LOOKBACK_DAYS,
+    params = {"night": night.date.isoformat(), "rows": len(frame), "seed": SEED, "lookback_days": LOOKBACK_DAYS,
               "feature_service": SERVICE, "data_digest": about["data_digest"],
               **{f"{o.rate.target.name}_winner": o.winner for o in outcomes}}
     deciles = pd.concat([o.deciles.assign(target=o.rate.target.name) for o in outcomes])
-    tracking.record(unit.unit, folder.name, params, metrics | parity, deciles, model)
-    publish.move("model", unit.unit, folder.name, expected=live.moved_to if live else None, effective=night,
-                 who="moe train", reason=f"trained on what was known in {night}",
-                 facts={o.rate.target.name: facts(o) for o in outcomes}
-                 | {"rows": len(frame), "learnt": learnt})
-    tracking.follow(unit.unit, folder.name)
-    return {**result, "status": f"published: effective from {night} on"}
+    tracking.record(unit, folder.name, params, metrics | parity, deciles, model)
+    learnt = any(outcome.metrics for outcome in outcomes)
+    said = {**about["calibration"], **parity, "rows": len(frame), "learnt": learnt}
+    return {CHALLENGERS: pa.table({
+        "model_version": [folder.name], "learnt": [learnt], "rows": [len(frame)],
+        "held_out_from": pa.array([about["held_out_from"] and date.fromisoformat(about["held_out_from"])], pa.date32()),
+        "facts": [json.dumps(said, sort_keys=True)]})}
 
 
-def _about(unit: Unit, night: date, frame: pd.DataFrame, outcomes: list[Outcome]) -> dict[str, Any]:
+def _held_out_from(outcomes: list[Outcome]) -> str | None:
+    """The first date that neither fitted nor calibrated any of the rates."""
+    found = [outcome.held_out_from for outcome in outcomes if outcome.held_out_from]
+    return max(found) if found else None
+
+
+def _about(night: Night, frame: pd.DataFrame, outcomes: list[Outcome]) -> dict[str, Any]:
     """bundle.json: no clock and no run id, so that a version is a function of the data."""
     return {
-        "unit": unit.unit,
-        "training_night": night.isoformat(),
+        "unit": night.unit.unit,
+        "training_night": night.date.isoformat(),
+        "held_out_from": _held_out_from(outcomes),
         "feature_service": SERVICE,
         "features": [{"name": name, "type": kind} for name, kind in inputs().items()],
         "calibration": {o.rate.target.name: facts(o) for o in outcomes},

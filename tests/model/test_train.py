@@ -8,15 +8,32 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from model_world import ADS, Trained, World, unit
+from model_world import ADS, Trained, World, put, unit
 
 from moe import frames, publish, tables
 from moe.contracts import contract
 from moe.errors import MoeError, PublishError
 from moe.jobs import Night
 from moe.settings import settings
-from moe.train import train
+from moe.train import promote, rollback, train
 from training.score import SCORES, score
+
+
+def tags(name: str, version: str) -> dict[str, str]:
+    """Of the version that MLflow registered for a bundle."""
+    found = _mlflow().search_model_versions(f"name = '{name}_line_performance' and tags.bundle = '{version}'")
+    return dict(found[0].tags)
+
+
+def alias(name: str) -> str:
+    return str(_mlflow().get_model_version_by_alias(f"{name}_line_performance", "champion").tags["bundle"])
+
+
+def _mlflow() -> Any:
+    import mlflow
+
+    mlflow.set_tracking_uri(settings().mlflow_uri)
+    return mlflow.MlflowClient()
 
 
 def scores(name: str, night: date) -> pa.Table:
@@ -34,8 +51,7 @@ def test_the_publication_log_names_the_version_and_its_measures(trained: Trained
 def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> None:
     import mlflow
 
-    mlflow.set_tracking_uri(settings().mlflow_uri)
-    client = mlflow.MlflowClient()
+    client = _mlflow()
     version = client.get_model_version_by_alias("shop_line_performance", "champion")
     assert version.tags["bundle"] == trained.result["version"]
     run = client.get_run(version.run_id)
@@ -52,7 +68,8 @@ def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> N
 def test_the_bundle_says_what_it_is_without_a_clock(trained: Trained) -> None:
     folder = settings().bundles / trained.result["version"]
     about = json.loads((folder / "bundle.json").read_text())
-    assert set(about) == {"unit", "training_night", "feature_service", "features", "calibration", "data_digest"}
+    assert set(about) == {"unit", "training_night", "feature_service", "features", "calibration", "data_digest",
+                          "held_out_from"}
     assert sorted(p.name for p in folder.iterdir()) == ["bundle.json", "model.onnx"]
 
 
@@ -67,23 +84,50 @@ def test_the_same_data_give_the_same_version_and_changed_data_another(home: Any)
     world.counts["clicks"][-2] += 1
     world.write_core(world.nights - 1)
     third = train(unit("again"), world.last)
-    assert third["version"] != first["version"]
-    assert publish.live("model", "again").moved_to == third["version"]  # type: ignore[union-attr]
+    assert third["version"] != first["version"] and third["status"].startswith("challenger")
+    assert publish.live("model", "again").moved_to == first["version"]  # type: ignore[union-attr]
 
 
-def test_of_two_models_for_one_night_the_last_one_scores(home: Any) -> None:
-    world = World(name="twice", nights=10, lines=4, seed=6).write()
-    train(unit("twice"), world.last)
+def test_a_challenger_of_few_held_out_dates_waits_unless_a_person_says_so(home: Any) -> None:
+    world = World(name="twice", nights=16, lines=4, seed=6).write()
+    first = train(unit("twice"), world.last)
     world.counts["clicks"][-2] += 1
     world.write_core(world.nights - 1)
     second = train(unit("twice"), world.last)
+    refused = promote(unit("twice"), world.last, who="ann", reason="weekly")
+    assert not refused["promoted"] and "held-out dates of click_rate, fewer than 7" in refused["said"]
+    assert scores("twice", world.last)["model_version"].unique().to_pylist() == [first["version"]]
+    assert tags("twice", second["version"])["promotion"] == "refused"
+    done = promote(unit("twice"), world.last, who="ann", reason="weekly", despite=True)
+    assert done["promoted"] and publish.live("model", "twice").reason == "weekly; despite better"  # type: ignore[union-attr]
     assert scores("twice", world.last)["model_version"].unique().to_pylist() == [second["version"]]
 
 
-def test_an_older_night_is_refused(trained: Trained) -> None:
-    with pytest.raises(PublishError, match="older"):
-        train(unit("shop"), trained.world.last - timedelta(days=1))
-    assert len(publish.log("model", "shop")) == 1
+def test_a_roll_back_and_a_promotion_leave_the_nights_that_were_decided(home: Any) -> None:
+    world = World(name="back", nights=16, lines=4, seed=6).write()
+    first = train(unit("back"), world.last)["version"]
+    put(SCORES, "back", world.last, {"line_id": ["l"], "segment": ["s"], "click_rate": [0.1], "conversion_rate": [0.1],
+                                     "model_version": [first]})
+    world.counts["clicks"][-2] += 1
+    world.write_core(world.nights - 1)
+    second = train(unit("back"), world.last)["version"]
+    after = (world.last + timedelta(days=1)).isoformat()
+    looked = promote(unit("back"), world.last, who="ann", reason="try", despite=True, dry_run=True)
+    assert looked["said"].startswith("would promote") and len(publish.log("model", "back")) == 1
+    assert promote(unit("back"), world.last, who="ann", reason="try", despite=True)["effective"] == after
+    assert publish.effective("model", "back", world.last).moved_to == first  # type: ignore[union-attr]
+    assert alias("back") == second
+    with pytest.raises(PublishError, match="was never the model"):
+        rollback(unit("back"), "abc", who="ann", reason="bids jumped")
+    said = rollback(unit("back"), first[:6], who="ann", reason="bids jumped")
+    assert said == f"rolled back: {second} → {first}, effective from the night of {after} on"
+    held = publish.effective("model", "back", world.last + timedelta(days=1))
+    assert held.moved_to == first == alias("back")  # type: ignore[union-attr]
+
+
+def test_a_promotion_needs_a_challenger(home: Any) -> None:
+    with pytest.raises(PublishError, match="moe train --unit nobody"):
+        promote(unit("nobody"), date(2026, 3, 2), who="ann", reason="weekly")
 
 
 def test_a_unit_without_traffic_and_conversions_trains(home: Any) -> None:
