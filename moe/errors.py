@@ -20,3 +20,7 @@ class MissingInput(MoeError):
 
 class PublishError(MoeError):
     """A release or model that may not go live."""
+
+
+class ServiceDown(MoeError):
+    """A service that does not answer: trying again later makes sense."""
