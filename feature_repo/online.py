@@ -34,7 +34,7 @@ from moe.settings import settings
 FORMAT = 1
 "Of the manifest: `serving.online` reads this one."
 BATCH = 10_000
-"Rows that Feast writes at once. Without a batch size it writes the first Arrow batch and drops the others."
+"Rows that Feast writes at once; by itself it makes one batch of all."
 VIEWS = tuple(view(name) for name in SERVICES[SERVICE])
 ONLINE_FROM = VIEWS[0].table
 "A night without it has nothing to bring online; what other views lack is null."
