@@ -126,10 +126,14 @@ def _manifest(unit: str, night: date) -> dict[str, Any]:
 def _manifest_in(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
-    with closing(sqlite3.connect(path)) as database:
-        if not database.execute("select 1 from sqlite_master where name = 'manifest'").fetchone():
-            return None  # made by `feast apply`, and empty
-        found: dict[str, Any] = json.loads(database.execute("select json from manifest").fetchone()[0])
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            if not database.execute("select 1 from sqlite_master where name = 'manifest'").fetchone():
+                return None  # made by `feast apply`, and empty
+            found: dict[str, Any] = json.loads(database.execute("select json from manifest").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        raise MoeError(f"{path} cannot be read: {error}",
+                       "move it away, then bring the newest night online: `moe online`") from error
     return found
 
 

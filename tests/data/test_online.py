@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import pandas as pd
@@ -229,6 +230,24 @@ def test_a_kill_in_between_lets_no_older_value_in(
     online.materialize(UNIT, world.night(2))
     assert by_reader(everyone) == by_feast(everyone) == offline(world.night(2), everyone)
     assert [path.name for path in settings().online_file(UNIT).parent.glob(".online*")] == []
+
+
+def test_of_a_night_that_failed_half_way_nothing_too_old_is_served(
+    home: Path, redis_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_redis(redis_address, monkeypatch)
+    world = World(nights=4, lines=2).write()
+    online.materialize(UNIT, world.night(0))
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="disk"):
+        broken.setattr(online, "_fill", Mock(side_effect=OSError("disk")))
+        online.materialize(UNIT, world.night(3))
+    assert not reader().manifest().about["complete"]
+    assert {value for row in reader().read(entities_of(world).to_dict("records")) for value in row.values()} == {None}
+    with pytest.raises(PublishError):
+        online.materialize(UNIT, world.night(2))
+    online.materialize(UNIT, world.night(3))
+    assert reader().manifest().about["complete"]
+    assert by_reader(entities_of(world)) == offline(world.night(3), entities_of(world))
 
 
 def test_a_second_writer_is_refused_until_its_lock_ends(
