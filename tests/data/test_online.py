@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -190,6 +192,31 @@ def test_a_reader_follows_what_comes_online(store: str) -> None:
     assert open_one.read([]) == []
     with pytest.raises(EntityError, match="lacks segment"):
         open_one.read([{"line_id": "line_000"}])
+
+
+def test_threads_that_share_a_reader_go_on_while_a_night_comes_online(store: str) -> None:
+    world = World(nights=2, lines=2).write()
+    online.materialize(UNIT, world.night(0))
+    reading, keys, ended = reader(), entities_of(world).to_dict("records"), Event()
+
+    def read_on() -> set[str]:
+        seen = {str(reading.read(keys))}
+        while not ended.is_set():
+            seen.add(str(reading.read(keys)))
+        return seen
+
+    before = str(reading.read(keys))
+    with ThreadPoolExecutor(4) as pool:
+        threads = [pool.submit(read_on) for _ in range(4)]
+        try:
+            online.materialize(UNIT, world.night(1))
+        finally:
+            ended.set()
+    seen = set().union(*(thread.result() for thread in threads))
+    after = str(reading.read(keys))
+    assert before != after
+    if store == "sqlite":  # a file is replaced as a whole
+        assert seen <= {before, after}
 
 
 def test_a_night_without_features_is_refused(store: str) -> None:
