@@ -81,6 +81,22 @@ def make_live(night: Night, asked: Asked) -> str:
         raise
 
 
+def online(night: Night, asked: Asked) -> str:
+    unit = night.unit.unit
+    if not publishes(asked):
+        return f"nothing moved: a {asked.run_type} run does not publish" + " unasked" * (asked.run_type == "manual")
+    from feature_repo.online import ONLINE_FROM, online_night
+    from moe import tables
+    from moe.online import bring
+
+    if night.date not in tables.nights(ONLINE_FROM, unit):
+        return "the night has no ad features: its features step was skipped"
+    newest = online_night(unit)
+    if newest and newest > night.date:
+        return f"nothing moved: the features of {newest} are online, and they go forward"
+    return bring(unit, night.date)
+
+
 def jobs(*names: str) -> Callable[[Night, Asked], str]:
     """A step that runs jobs in one process; a job with a history catches up with its missing nights first."""
 
@@ -114,6 +130,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "decide": jobs("curves", "allocate", "bid"),
     "release": jobs("release"),
     "make_live": make_live,
+    "online": online,
     "report": jobs("docs", "report"),
     "train": jobs("train"),
     "promote": promote,

@@ -14,6 +14,7 @@ segment, with the report beside them. The night of **D**, the last complete busi
 | `marts` | one dbt build, exported to D |
 | `score` → `decide` → `release` | scores, curves, budgets, bids, the candidate release |
 | `make_live` | the candidate goes live, in a scheduled or asked-for run, unless a check holds it |
+| `online` | the features of D for lookups by entity (Feast: SQLite, or Redis by `MOE_ONLINE_STORE`), in the same runs |
 | `report` | the page for people; also where the release is held |
 
 ## Trigger
@@ -41,8 +42,8 @@ start, the midnight after D; its logical date is D.
 
 It replaces the partitions of its nights: landing and core from the same deliveries (one that differs from what
 was landed is refused), features, marts, scores, candidates and report pages. It **never publishes**: no release,
-nor anything that follows what is live, moves, and `publish` is ignored. Where no model is effective in its first
-night, one is trained for that night on.
+nor anything that follows what is live (features online), moves, and `publish` is ignored. Where no model is
+effective in its first night, one is trained for that night on.
 """
 
 from datetime import UTC, datetime
@@ -91,9 +92,11 @@ def nightly(dag_id: str, unit: str) -> DAG:
         decide = step("decide")
         release = step("release")
         make_live = step("make_live")
+        online = step("online")
         report = step("report")
 
-        simulate >> land >> features >> [first_model, marts] >> score >> decide >> release >> make_live >> report
+        simulate >> land >> features >> [first_model, marts] >> score >> decide >> release >> make_live
+        make_live >> [online, report]
     return dag
 
 

@@ -4,6 +4,7 @@ Built by a function, so that two units live side by side. Fields come from the c
 table, and every column of it that is no key, no date of a key and no timestamp is a feature.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -65,11 +66,15 @@ def view(name: str) -> View:
     return next(v for v in VIEWS if v.name == name)
 
 
-def definitions(settings: Settings, unit: str) -> list[Any]:
-    """Every Feast object of a unit, in the order in which `apply` wants them."""
+def definitions(settings: Settings, unit: str, paths: Mapping[str, Path] | None = None) -> list[Any]:
+    """Every Feast object of a unit, in the order in which `apply` wants them.
+
+    `paths` are what views read in place of the unit's partitions, by the view's name.
+    """
     entities = {name: Entity(name=name, join_keys=[key], value_type=ValueType.STRING)
                 for name, key in ENTITIES.items()}
-    sources = {v.name: _source(v, settings, unit) for v in VIEWS}
+    paths = paths or {}
+    sources = {v.name: _source(v, paths.get(v.name) or _partitions(v, settings, unit)) for v in VIEWS}
     views = {v.name: _view(v, entities, sources[v.name]) for v in VIEWS}
     services = [FeatureService(name=name, features=[views[v] for v in used])
                 for name, used in SERVICES.items()]
@@ -93,10 +98,13 @@ def _type(v: View, column: Column) -> PrimitiveFeastType:
     return types[base]
 
 
-def _source(v: View, settings: Settings, unit: str) -> FileSource:
+def _partitions(v: View, settings: Settings, unit: str) -> Path:
     """The folder of a unit's partitions; an empty file of the same schema where the unit has none."""
     folder = tables.partition(v.table, unit, date.min).parent
-    path = folder if tables.nights(v.table, unit) else _empty(v, settings.feast_home / unit / "empty")
+    return folder if tables.nights(v.table, unit) else _empty(v, settings.feast_home / unit / "empty")
+
+
+def _source(v: View, path: Path) -> FileSource:
     source = FileSource(name=f"{v.name}_partitions", path=str(path), file_format=ParquetFormat(),
                         timestamp_field=EVENT, created_timestamp_column=KNOWN)
     # Feast stamps a source with the wall clock, and equal definitions would differ from process to process.

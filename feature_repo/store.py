@@ -5,12 +5,14 @@ The registry is written only when the definitions change, never as a step of eve
 
 import fcntl
 import hashlib
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import ibis  # type: ignore[import-untyped]  # ships no types
 import pandas as pd
@@ -25,18 +27,53 @@ from moe.settings import settings
 SERVICE = "line_performance_v1"
 KEYS = tuple(dict.fromkeys(key for name in SERVICES[SERVICE] for key in view(name).keys))
 "Columns of an entity row, beside `event_timestamp`."
+COMMA = "\\u002c"
+"A comma in a JSON string, escaped."
+
+
+def repo_config(unit: str, registry: Path, online_store: dict[str, Any]) -> dict[str, Any]:
+    """Feast's configuration of a unit."""
+    return {
+        "project": unit, "provider": "local", "registry": str(registry),
+        "offline_store": {"type": "duckdb"},
+        "online_store": online_store,
+        "entity_key_serialization_version": 3,
+    }
+
+
+def online_store(unit: str) -> dict[str, Any]:
+    """Feast's configuration of the unit's online store, as the settings say."""
+    address = settings().online_store
+    if not address:
+        return {"type": "sqlite", "path": str(settings().online_file(unit))}
+    return {"type": "redis", "connection_string": _connection_string(address),
+            # Feast would keep the old values where the event's instant is the same, as it is for restated rows
+            # and for a night that is run again; newer nights are guarded in feature_repo/online.py.
+            "skip_dedup": True}
+
+
+def _connection_string(address: str) -> str:
+    """`redis://user:password@host:port/db` as Feast writes it: `host:port,db=0,…`, values in JSON."""
+    try:
+        url = urlsplit(address)
+        host, port, database = url.hostname, url.port or 6379, int(url.path.removeprefix("/") or 0)
+    except ValueError:
+        host = None
+    if not host or ":" in host or url.scheme not in ("redis", "rediss") or url.query:
+        raise MoeError("the setting online_store is no address of a Redis that Feast can read",
+                       "set MOE_ONLINE_STORE=redis://[user:password@]host:port/db, or leave it empty for SQLite")
+    options: dict[str, Any] = {"db": database, "ssl": url.scheme == "rediss"}
+    options |= {name: unquote(value) for name in ("username", "password") if (value := getattr(url, name))}
+    # Feast splits at commas before it reads the values
+    written = [f"{name}={json.dumps(value).replace(',', COMMA)}" for name, value in options.items()]
+    return ",".join([f"{host}:{port}", *written])
 
 
 def feature_store(unit: str) -> FeatureStore:
     """The unit's store, its registry as the definitions say."""
     home = settings().feast_home / unit
     home.mkdir(parents=True, exist_ok=True)
-    config = {
-        "project": unit, "provider": "local", "registry": str(home / "registry.db"),
-        "offline_store": {"type": "duckdb"},
-        "online_store": {"type": "sqlite", "path": str(home / "online.db")},
-        "entity_key_serialization_version": 3,
-    }
+    config = repo_config(unit, home / "registry.db", online_store(unit))
     objects = definitions(settings(), unit)
     protos = b"".join(o.to_proto().SerializeToString(deterministic=True) for o in objects)
     wanted = hashlib.sha256(protos + repr(config).encode()).hexdigest()
@@ -47,6 +84,8 @@ def feature_store(unit: str) -> FeatureStore:
         if not mark.exists() or mark.read_text() != wanted:
             mark.unlink(missing_ok=True)
             store.apply(objects)
+            (home / "feature_store.yaml").touch()
+            (home / "feature_store.yaml").chmod(0o600)  # it may hold the password of the online store
             (home / "feature_store.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
             mark.write_text(wanted)
     return store
@@ -67,7 +106,7 @@ def training_features(unit: str, entity_rows: pd.DataFrame) -> pd.DataFrame:
         _row=range(len(entity_rows)),
     )
     store = feature_store(unit)
-    with _duckdb(), warnings.catch_warnings():
+    with duckdb_backend(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # renamed calls between DuckDB and ibis, nothing for a person to do
         job = store.get_historical_features(rows, features=store.get_feature_service(SERVICE),
                                             filter_by_created_timestamp=True)
@@ -93,10 +132,10 @@ def cutoff(night: date) -> pd.Timestamp:
 
 
 @contextmanager
-def _duckdb() -> Iterator[Any]:
+def duckdb_backend() -> Iterator[Any]:
     """A DuckDB of our own for Feast's join, in the settings' threads and folder, closed afterwards."""
     limits: dict[str, Any] = {"threads": settings().threads} if settings().threads else {}
-    backend = ibis.duckdb.connect(":memory:", temp_directory=str(_work()), **limits)
+    backend = ibis.duckdb.connect(":memory:", temp_directory=str(work_folder()), **limits)
     before, ibis.options.default_backend = ibis.options.default_backend, backend
     try:
         yield backend
@@ -105,6 +144,6 @@ def _duckdb() -> Iterator[Any]:
         backend.disconnect()
 
 
-def _work() -> Path:
+def work_folder() -> Path:
     settings().work.mkdir(parents=True, exist_ok=True)
     return settings().work

@@ -212,6 +212,16 @@ def train(day: DateOption = None, unit: UnitOption = "") -> None:
 
 
 @app.command()
+def online(day: DateOption = None, unit: UnitOption = "") -> None:
+    """Bring the features of a night online (forward only), and print the address at which serving reads them."""
+    from moe.online import bring
+
+    name = _unit(unit).unit
+    out.print(bring(name, _day(day)))
+    out.print(f"Address: {settings().online_address(name)}", soft_wrap=True)
+
+
+@app.command()
 def pages() -> None:
     """Write one page a table to docs/tables, from the contracts."""
     from moe.pages import folder, write

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST_NIGHT = 29
 "Nights after its first one that the shipped advertiser's default night is: 30 days to learn from."
+AFTER_LIVE = ("online", "report")
+"Steps after `make_live`: a failure of theirs says nothing about whether the release went live."
 MOST_TABLES = 3
 "Tables named in a job's line; `moe ledger` has them all."
 
@@ -200,7 +202,7 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
         out.print(f"\n[red bold]Step {failed['step']} failed.[/]")
         out.print(failed["says"], markup=False)
         out.print(f"[bold]What to do:[/] {failed['remedy']}")
-        moved = "" if failed["step"] == "report" else " What is live has not moved."
+        moved = "" if failed["step"] in AFTER_LIVE else " What is live has not moved."
         out.print(f"Then run it again: [bold]moe nightly --unit {unit} --date {night}[/].{moved}")
     else:
         last = [text for text in log.read_text(encoding="utf-8").splitlines() if text.strip()][-5:]

@@ -10,6 +10,7 @@ import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
     serving_port: int = 8000
     reports_port: int = 8090
     "Ports on which `moe up` answers, on this machine alone."
+    online_store: str = ""
+    "Where features are looked up by entity. Empty: a SQLite file a unit; else `redis://[user:password@]host:port/db`."
     kill_at: str = ""
     "Name of a commit point at which the process kills itself (SIGKILL): crash tests only."
 
@@ -161,6 +164,14 @@ class Settings(BaseSettings):
     @property
     def feast_home(self) -> Path:
         return self.home / "feast"
+
+    def online_file(self, unit: str) -> Path:
+        """The SQLite file of a unit's online features, where no Redis is set."""
+        return self.feast_home / unit / "online.db"
+
+    def online_address(self, unit: str) -> str:
+        """Where `serving.online` reads a unit's features."""
+        return f"{self.online_store or f'sqlite:///{quote(str(self.online_file(unit)))}'}?project={unit}"
 
     @property
     def mlflow_uri(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from moe.errors import FileFault, MoeError
+from moe.errors import FileFault, MoeError, ServiceDown
 from moe.settings import settings
 
 DAGS = settings().dags
@@ -137,7 +137,8 @@ def test_the_night_is_one_way(parsed: dict[str, Any]) -> None:
     for step, after in pairwise(way):
         assert after in edges[step]
     assert edges["marts"] == ["score"] and "marts" in edges["features"]
-    assert set(edges) == {*way, "marts"} and edges["report"] == []
+    assert "online" in edges["make_live"] and edges["online"] == edges["report"] == [], "the report waits for no store"
+    assert set(edges) == {*way, "marts", "online"}
 
 
 def test_every_job_of_the_night_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +196,8 @@ def test_only_what_mends_itself_is_tried_again(steps: Any) -> None:
     assert not mends_itself(MoeError("no model", "train one"), 1, at_a_desk=False)
     assert mends_itself(OSError("no space left"), 2, at_a_desk=False)
     assert not mends_itself(OSError("no space left"), 3, at_a_desk=False)
+    assert mends_itself(ServiceDown("Redis does not answer", "start it"), 2, at_a_desk=False)
+    assert not mends_itself(ServiceDown("Redis does not answer", "start it"), 3, at_a_desk=False)
     assert not mends_itself(late, 1, at_a_desk=True)
 
 

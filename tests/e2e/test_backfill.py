@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from feature_repo.online import online_night
 from moe import ledger, nightly, publish, tables
 from moe.settings import settings
 
@@ -162,6 +163,7 @@ def test_a_backfill_runs_its_nights_in_order_repeats_itself_and_publishes_nothin
     assert [r["date"] for r in ledger.records(UNIT) if r["job"] == "release"] == NIGHTS * 2
     assert _digests() == first
     assert publish.log("release", UNIT) == [] and publish.live("release", UNIT) is None
+    assert online_night(UNIT) is None
 
 
 def test_a_night_at_a_desk_is_d_and_its_failure_tells_what_to_do(company: Path, capsys: Any) -> None:
