@@ -104,7 +104,7 @@ def session() -> "SparkSession":
         "spark.local.dir": str(work),
     }.items():
         builder = builder.config(key, value)
-    for key, value in _LOCAL.items() if _is_local() else ():
+    for key, value in ((_LOCAL if _is_local() else {}) | settings().spark_conf).items():
         builder = builder.config(key, value)
     try:
         return builder.getOrCreate()
