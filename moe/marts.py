@@ -36,9 +36,8 @@ def marts(night: Night) -> dict[str, pa.Table]:
         raise MissingInput(f"{COVERAGE} has no partition of {night.date} for unit {unit}",
                            f"run `moe run land --unit {unit} --date {night.date}` first")
     settings().work.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="marts-", dir=settings().work) as folder:
-        with _ONE_AT_A_TIME:
-            return _BUILD[settings().dbt_target](night, Path(folder))
+    with TemporaryDirectory(prefix="marts-", dir=settings().work) as folder, _ONE_AT_A_TIME:
+        return _BUILD[settings().dbt_target](night, Path(folder))
 
 
 def _on_duckdb(night: Night, folder: Path) -> dict[str, pa.Table]:

@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     spark_memory: str = "2g"
     "Driver memory of the nightly Spark session: 1 million events need less than 1 GiB of it."
     spark_conf: dict[str, str] = {}
-    "Further settings of the Spark session, over the platform's own: executors, a catalog, S3 (docs/how-to/scale-out.md)."
+    "Further settings of the Spark session, over the platform's own (docs/how-to/scale-out.md)."
+    lake: str = ""
+    "Spark catalog of Iceberg tables in which every partition is kept too, and which Spark reads. Empty: files alone."
     dbt_target: Literal["duckdb", "spark"] = "duckdb"
     "Where the marts are built; the rows are the same."
     threads: int = 0

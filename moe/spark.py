@@ -123,6 +123,15 @@ def read(table: str, paths: list[Path], schema_of: Contract) -> "DataFrame":
     return session().read.schema(schema).parquet(*[str(p) for p in paths])
 
 
+def partitions(contract: Contract, unit: str, since: date, until: date) -> "DataFrame":
+    """A table's partitions of the nights since..until: from the lake where there is one, else from their files."""
+    if settings().lake:
+        from moe import lake
+
+        return lake.read(contract, unit, since, until)
+    return read(contract.name, tables.files(contract.name, unit, since, until), contract)
+
+
 def write_one_file(frame: "DataFrame", contract: Contract, unit: str, night: date, path: Path) -> None:
     """Write a DataFrame as one Parquet file of the contract's columns and types, sorted by key."""
     from pyspark.sql import functions as F
@@ -144,18 +153,18 @@ def write_one_file(frame: "DataFrame", contract: Contract, unit: str, night: dat
 def as_of(contract: Contract, unit: str, night: date, since: date) -> "DataFrame":
     """A core table as known in `night`, from deliveries of the nights since..night.
 
-    The same SQL text runs in Spark on a cluster, and in DuckDB where Spark is on this machine: reading 60 small
-    files, twice, and joining them costs Spark many times what its job itself costs (see `_as_of_file`).
+    The same SQL text runs in Spark on a cluster or a lake, and in DuckDB where Spark is on this machine: reading
+    60 small files, twice, and joining them costs Spark many times what its job itself costs (see `_as_of_file`).
     """
     from moe.asof import COVERAGE, as_of_sql
     from moe.contracts import contract as find
 
-    paths = {name: tables.files(name, unit, since, night) for name in (contract.name, COVERAGE)}
-    if _is_local():
+    if _is_local() and not settings().lake:
+        paths = {name: tables.files(name, unit, since, night) for name in (contract.name, COVERAGE)}
         return read(contract.name, [_as_of_file(contract, paths, night, since)], contract)
-    names = {name: name.replace(".", "__") for name in paths}
+    names = {name: name.replace(".", "__") for name in (contract.name, COVERAGE)}
     for name, view in names.items():
-        read(name, paths[name], find(name)).createOrReplaceTempView(view)
+        partitions(find(name), unit, since, night).createOrReplaceTempView(view)
     return session().sql(as_of_sql(contract, names[contract.name], night, since, names[COVERAGE]))
 
 

@@ -42,7 +42,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("MOE_SPARK_MASTER", "local[2]")
         patch.delenv("MOE_DBT_TARGET", raising=False)
         settings.cache_clear()
-        deliver(World(first_day=date(2026, 6, 1), events_per_day=400), SIMULATED, settings().deliveries, settings().truth)
+        world = World(first_day=date(2026, 6, 1), events_per_day=400)
+        deliver(world, SIMULATED, settings().deliveries, settings().truth)
         for name, night in NIGHTS.items():
             unit = load_unit(name)
             runner.run([jobs.BY_NAME["land"]], unit, [night - timedelta(days=d) for d in (2, 1, 0)])
