@@ -23,8 +23,6 @@ def replace(contract: Contract, unit: str, night: date, partition: Path) -> None
 
     The table, and columns that its contract has got since, are made where they are missing.
     """
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
     session, table = spark.session(), _name(contract)
@@ -37,7 +35,7 @@ def replace(contract: Contract, unit: str, night: date, partition: Path) -> None
         if new := [columns[name] for name in columns if name not in session.table(table).columns]:
             session.sql(f"alter table {table} add columns ({', '.join(new)})")
         frame.writeTo(table).overwrite((F.col("unit") == unit) & (F.col("night") == F.lit(night)))
-    except (PySparkException, Py4JError) as error:
+    except Exception as error:  # a class that is not there comes as Java's exception, not as PySpark's
         why = str(error).partition("\n\tat ")[0]  # what follows is Java's own stack
         raise MoeError(f"{table}: the partition of {night} could not be replaced: {why}",
                        "check the catalog's lines in MOE_SPARK_CONF and its jar (docs/how-to/scale-out.md), then run "
