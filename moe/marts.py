@@ -55,10 +55,16 @@ def _on_duckdb(night: Night, folder: Path) -> dict[str, pa.Table]:
 
 
 def _on_spark(night: Night, folder: Path) -> dict[str, pa.Table]:
-    """In the process's Spark session, which dbt's session method finds."""
+    """In the process's Spark session, which dbt's session method finds. The database `marts` is thrown away there."""
     from moe import spark
 
     session = spark.session()
+    catalog = tuple(session.conf.get(f"spark.sql.{key}") for key in ("defaultCatalog", "catalogImplementation"))
+    if catalog != ("spark_catalog", "in-memory"):
+        raise MoeError(f"marts on Spark want the session's own catalog, not {' and '.join(catalog)}, where they would "
+                       "drop a database that others use",
+                       "leave spark.sql.defaultCatalog and spark.sql.catalogImplementation out of MOE_SPARK_CONF; "
+                       "a catalog of Iceberg tables is the setting MOE_LAKE")
     session.sql("drop database if exists marts cascade")
     session.sql(f"create database marts location '{folder}'")
     try:

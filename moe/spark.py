@@ -94,6 +94,7 @@ def session() -> "SparkSession":
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",  # a job to list 365 files takes longer
         "spark.sql.warehouse.dir": str(work / "warehouse"),
+        "spark.sql.catalogImplementation": "in-memory",  # a machine's own defaults may name a shared metastore
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",  # one rename: the file is moved anyway
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.driver.memory": settings().spark_memory,

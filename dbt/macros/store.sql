@@ -37,7 +37,8 @@
 {% macro spark_table(name, form, location) -%}
     {%- do run_query("create database if not exists " ~ name.split(".")[0]) -%}
     {%- do run_query("drop table if exists " ~ name) -%}
-    {%- do run_query("create table " ~ name ~ " " ~ form ~ " location " ~ dbt.string_literal(location)) -%}
+    {%- do run_query("create table " ~ name ~ " " ~ form ~ " location "
+                     ~ dbt.string_literal(dbt.escape_single_quotes(location))) -%}
 {%- endmacro %}
 
 {#- Without a night given: the newest that was landed. -#}

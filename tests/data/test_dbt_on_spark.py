@@ -130,6 +130,17 @@ def test_a_night_that_is_not_landed_says_what_to_do(tmp_path: Path, monkeypatch:
         marts._on_spark(Night(stranger, date(2020, 6, 9)), tmp_path)
 
 
+def test_a_catalog_that_others_use_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOE_DBT_TARGET", "spark")
+    settings.cache_clear()
+    spark.session().conf.set("spark.sql.defaultCatalog", "shared")
+    try:
+        with pytest.raises(MoeError, match="not shared and in-memory"):
+            marts._on_spark(Night(load_unit("online_ads"), NIGHTS["online_ads"]), tmp_path)
+    finally:
+        spark.session().conf.unset("spark.sql.defaultCatalog")
+
+
 @pytest.mark.all
 def test_an_analysts_plain_build_on_spark(tmp_path: Path) -> None:
     """By the command, twice, in a session that dbt makes: its metastore stays under the home."""
