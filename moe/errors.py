@@ -24,8 +24,10 @@ class PublishError(MoeError):
     """A release or model that may not go live."""
 
 
+class ServiceDown(MoeError):
+    """A service that does not answer: trying again later makes sense."""
+
+
 def key_faults(error: ValidationError) -> str:
     """Each key at fault in a configuration file, with what is wrong with it."""
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-class ServiceDown(MoeError):
-    """A service that does not answer: trying again later makes sense."""

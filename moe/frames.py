@@ -17,11 +17,15 @@ from moe.errors import MoeError
 class Written:
     """A complete partition file, not yet in place. `digest` is of its rows as a multiset."""
 
-    table: str
+    contract: Contract
     temporary: Path
     target: Path
     rows: int
     digest: str
+
+    @property
+    def table(self) -> str:
+        return self.contract.name
 
 
 def write(frame: Any, contract: Contract, unit: str, night: date) -> Written:
@@ -44,7 +48,7 @@ def write(frame: Any, contract: Contract, unit: str, night: date) -> Written:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return Written(contract.name, temporary, target, rows, digest)
+    return Written(contract, temporary, target, rows, digest)
 
 
 def _write_arrow(frame: pa.Table, contract: Contract, unit: str, night: date, path: Path) -> None:

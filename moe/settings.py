@@ -11,6 +11,7 @@ from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import quote
+from typing import Literal
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -46,6 +47,12 @@ class Settings(BaseSettings):
     spark_master: str = "local[*]"
     spark_memory: str = "2g"
     "Driver memory of the nightly Spark session: 1 million events need less than 1 GiB of it."
+    spark_conf: dict[str, str] = {}
+    "Further settings of the Spark session, over the platform's own (docs/how-to/scale-out.md)."
+    lake: str = ""
+    "Spark catalog of Iceberg tables in which every partition is kept too, and which Spark reads. Empty: files alone."
+    dbt_target: Literal["duckdb", "spark"] = "duckdb"
+    "Where the marts are built; the rows are the same."
     threads: int = 0
     "Threads for DuckDB; 0 takes all cores."
     pseudonym_key: str = ""

@@ -94,6 +94,7 @@ def session() -> "SparkSession":
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",  # a job to list 365 files takes longer
         "spark.sql.warehouse.dir": str(work / "warehouse"),
+        "spark.sql.catalogImplementation": "in-memory",  # a machine's own defaults may name a shared metastore
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",  # one rename: the file is moved anyway
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.driver.memory": settings().spark_memory,
@@ -104,7 +105,7 @@ def session() -> "SparkSession":
         "spark.local.dir": str(work),
     }.items():
         builder = builder.config(key, value)
-    for key, value in _LOCAL.items() if _is_local() else ():
+    for key, value in ((_LOCAL if _is_local() else {}) | settings().spark_conf).items():
         builder = builder.config(key, value)
     try:
         return builder.getOrCreate()
@@ -121,6 +122,15 @@ def read(table: str, paths: list[Path], schema_of: Contract) -> "DataFrame":
         return session().createDataFrame([], schema)
     # A stated schema saves the job that would read a footer for it.
     return session().read.schema(schema).parquet(*[str(p) for p in paths])
+
+
+def partitions(contract: Contract, unit: str, since: date, until: date) -> "DataFrame":
+    """A table's partitions of the nights since..until: from the lake where there is one, else from their files."""
+    if settings().lake:
+        from moe import lake
+
+        return lake.read(contract, unit, since, until)
+    return read(contract.name, tables.files(contract.name, unit, since, until), contract)
 
 
 def write_one_file(frame: "DataFrame", contract: Contract, unit: str, night: date, path: Path) -> None:
@@ -144,18 +154,18 @@ def write_one_file(frame: "DataFrame", contract: Contract, unit: str, night: dat
 def as_of(contract: Contract, unit: str, night: date, since: date) -> "DataFrame":
     """A core table as known in `night`, from deliveries of the nights since..night.
 
-    The same SQL text runs in Spark on a cluster, and in DuckDB where Spark is on this machine: reading 60 small
-    files, twice, and joining them costs Spark many times what its job itself costs (see `_as_of_file`).
+    The same SQL text runs in Spark on a cluster or a lake, and in DuckDB where Spark is on this machine: reading
+    60 small files, twice, and joining them costs Spark many times what its job itself costs (see `_as_of_file`).
     """
     from moe.asof import COVERAGE, as_of_sql
     from moe.contracts import contract as find
 
-    paths = {name: tables.files(name, unit, since, night) for name in (contract.name, COVERAGE)}
-    if _is_local():
+    if _is_local() and not settings().lake:
+        paths = {name: tables.files(name, unit, since, night) for name in (contract.name, COVERAGE)}
         return read(contract.name, [_as_of_file(contract, paths, night, since)], contract)
-    names = {name: name.replace(".", "__") for name in paths}
+    names = {name: name.replace(".", "__") for name in (contract.name, COVERAGE)}
     for name, view in names.items():
-        read(name, paths[name], find(name)).createOrReplaceTempView(view)
+        partitions(find(name), unit, since, night).createOrReplaceTempView(view)
     return session().sql(as_of_sql(contract, names[contract.name], night, since, names[COVERAGE]))
 
 

@@ -42,6 +42,14 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_defaults(
     assert found.store == found.home / "store"
 
 
+def test_sparks_own_settings_are_a_table_in_the_file_and_json_in_the_environment(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text('[spark_conf]\n"spark.cores.max" = "8"\n"spark.executor.memory" = "1g"\n')
+    monkeypatch.setenv("MOE_SPARK_CONF", '{"spark.executor.memory": "4g"}')
+    assert settings().spark_conf == {"spark.cores.max": "8", "spark.executor.memory": "4g"}
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("unti = 'x'\n", "unti"), ("threads = 'many'\n", "threads"), ("threads = \n", "moe.toml"),
 ])
