@@ -18,8 +18,8 @@ from moe import publish
 from moe.errors import PublishError
 from moe.units import Unit
 from serving.bundle import Bundle
-from training import bundles, tracking
-from training.dataset import TARGETS, columns, digest, inputs, sample, training_set
+from training import bundles, served, tracking
+from training.dataset import TARGETS, columns, digest, sample, training_set
 from training.evaluate import Outcome, choose, facts
 from training.export import to_onnx
 from training.labels import LOOKBACK_DAYS
@@ -59,7 +59,8 @@ def train(unit: Unit, night: date) -> dict[str, Any]:
     tracking.record(unit.unit, folder.name, params, metrics | parity, deciles, model)
     publish.move("model", unit.unit, folder.name, expected=live.moved_to if live else None, effective=night,
                  who="moe train", reason=f"trained on what was known in {night}",
-                 facts={o.rate.target.name: facts(o) for o in outcomes} | {"rows": len(frame)})
+                 facts={o.rate.target.name: facts(o) for o in outcomes}
+                 | {"rows": len(frame), "history": about["history"]})
     tracking.follow(unit.unit, folder.name)
     return {**result, "status": f"published: effective from {night} on"}
 
@@ -70,7 +71,7 @@ def _about(unit: Unit, night: date, frame: pd.DataFrame, outcomes: list[Outcome]
         "unit": unit.unit,
         "training_night": night.isoformat(),
         "feature_service": SERVICE,
-        "features": [{"name": name, "type": kind} for name, kind in inputs().items()],
         "calibration": {o.rate.target.name: facts(o) for o in outcomes},
         "data_digest": digest(frame),
+        **served.facts(frame, outcomes),
     }
