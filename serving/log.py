@@ -1,0 +1,126 @@
+"""The decision log: every predicted row, with what it was predicted from, as Parquet files.
+
+A request puts its rows on a bounded queue and goes on; a thread writes `<folder>/<date>/<time>-<process>-<n>.parquet`
+(UTC, by rename, so that a reader sees whole files only). Features and keys of the entity are lines, segments and
+counts: nothing personal.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from serving.answers import Prediction
+from serving.metrics import Metrics
+from serving.schema import Values
+
+SCHEMA = pa.schema([
+    ("at", pa.timestamp("us", "UTC")), ("request_id", pa.string()), ("row", pa.int32()), ("key_id", pa.string()),
+    ("model_version", pa.string()), ("source", pa.string()), ("reason", pa.string()), ("entity", pa.string()),
+    ("features", pa.string()), ("features_digest", pa.string()), ("click_rate", pa.float64()),
+    ("conversion_rate", pa.float64()),
+])
+"`entity` and `features` are JSON, so that a file's schema outlives the model; the digest is SHA-256's first 16."
+TICK = 0.2
+log = logging.getLogger("serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The rows of one answered request."""
+
+    at: float
+    request_id: str
+    key_id: str
+    model_version: str | None
+    names: tuple[str, ...]
+    entities: Sequence[Any]
+    values: Sequence[Values]
+    predictions: Sequence[Prediction]
+
+
+class DecisionLog:
+    """`add` never waits. `close` writes what is left."""
+
+    def __init__(self, folder: Path, rows: int, seconds: float, most: int, metrics: Metrics) -> None:
+        self._folder, self._rows, self._seconds, self._most = folder, rows, seconds, most
+        self._metrics = metrics
+        self._queue: deque[Decision] = deque()
+        self._waiting = self._files = 0
+        self._stop = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
+        self._thread.start()
+
+    def add(self, decision: Decision) -> None:
+        """From the event loop alone."""
+        if self._waiting + len(decision.values) > self._most:
+            self._metrics.dropped.inc(len(decision.values))
+            return
+        self._waiting += len(decision.values)
+        self._queue.append(decision)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        opened = time.monotonic()
+        while not (stopping := self._stop.wait(TICK)):
+            if self._waiting >= self._rows or (self._queue and time.monotonic() - opened >= self._seconds):
+                self._write()
+            if not self._queue:
+                opened = time.monotonic()
+        if stopping:
+            self._write()
+
+    def _write(self) -> None:
+        """Close a file over what waits now; where that fails, it waits on and the next tick tries again."""
+        decisions = [self._queue[n] for n in range(len(self._queue))]
+        if not decisions:
+            return
+        try:
+            self._put(_table(decisions))
+        except (OSError, pa.ArrowException) as error:
+            self._metrics.log_failed.inc()
+            log.error("decision log: %s; rows wait until there is no room for more", error)
+            return
+        for _ in decisions:
+            self._queue.popleft()
+        written = sum(len(d.values) for d in decisions)
+        self._waiting -= written
+        self._metrics.logged.inc(written)
+
+    def _put(self, table: pa.Table) -> None:
+        self._files += 1
+        now = datetime.now(UTC)
+        path = self._folder / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{os.getpid()}-{self._files}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_name(f".{path.name}")
+        pq.write_table(table, beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+def _table(decisions: list[Decision]) -> pa.Table:
+    rows = []
+    for d in decisions:
+        for n, (entity, values, made) in enumerate(zip(d.entities, d.values, d.predictions, strict=True)):
+            features = msgspec.json.encode(dict(zip(d.names, values, strict=True)))
+            rows.append((int(d.at * 1e6), d.request_id, n, d.key_id, d.model_version, made.source, made.reason,
+                         None if entity is None else msgspec.json.encode(entity).decode(), features.decode(),
+                         hashlib.sha256(features).hexdigest()[:16], made.predicted_ctr,
+                         made.predicted_conversion_rate))
+    return pa.table([list(column) for column in zip(*rows, strict=True)], schema=SCHEMA)
