@@ -147,6 +147,8 @@ class App:
         await receive()
         try:
             await asyncio.to_thread(self.model.refresh)
+            if self.lookup:
+                await self.lookup.open()
             if self.settings.decisions:
                 self.log = DecisionLog(self.settings.decisions, self.settings.log_rows, self.settings.log_seconds,
                                        self.settings.queue_rows, self.metrics)

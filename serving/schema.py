@@ -31,6 +31,7 @@ class Schema:
     def __init__(self, features: Sequence[dict[str, Any]], entities: Sequence[str], batch_rows: int) -> None:
         self.names = tuple(f["name"] for f in features)
         self.known = [(n, f["name"], frozenset(f["values"])) for n, f in enumerate(features) if f.get("values")]
+        self._whole = [n for n, f in enumerate(features) if f["type"] == "int64"]
         self._own = [(n, name) for n, name in enumerate(self.names) if name in entities]
         name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
         entity: Any = dict[str, name]
@@ -64,13 +65,13 @@ class Schema:
 
     def values(self, row: Any) -> Values:
         """A row's features, None where missing; a key of the entity is also the feature of its name."""
-        given: Values = msgspec.structs.astuple(row.features)
-        if row.entity is None or None not in given or not self._own:
-            return given
-        filled = list(given)
-        for n, key in self._own:
-            filled[n] = getattr(row.entity, key) if given[n] is None else given[n]
-        return tuple(filled)
+        found = list(msgspec.structs.astuple(row.features))
+        for n in self._whole:
+            found[n] = int(found[n])
+        if row.entity is not None:
+            for n, key in self._own:
+                found[n] = getattr(row.entity, key) if found[n] is None else found[n]
+        return tuple(found)
 
     def entity(self, row: Any) -> dict[str, str]:
         """The keys of a row's entity."""
@@ -88,8 +89,9 @@ class Schema:
 
 def _field(feature: dict[str, Any]) -> tuple[Any, ...]:
     name, kind = feature["name"], feature["type"]
-    if kind == "int64":
-        return name, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    if kind == "int64":  # 3.0 is a whole number too, for JSON Schema as for some encoders
+        return name, Annotated[float, Meta(multiple_of=1, ge=-LARGEST, le=LARGEST,
+                                           extra_json_schema={"type": "integer"})]
     if kind == "string":
         return name, Annotated[str, Meta(max_length=NAME_LENGTH)] | None, None
     bounds = Meta(ge=feature.get("minimum", -LARGEST), le=feature.get("maximum", LARGEST))
