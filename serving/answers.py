@@ -7,7 +7,7 @@ import msgspec
 Source = Literal["model", "historical_rates"]
 
 
-class Interval(msgspec.Struct):
+class Interval(msgspec.Struct, gc=False):
     """Where the true rate lies with probability `level`."""
 
     level: float

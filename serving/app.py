@@ -23,7 +23,7 @@ from serving.metrics import Metrics
 from serving.model import Model
 from serving.openapi import document
 from serving.predict import Predictor
-from serving.problems import Problem, ServingError, described
+from serving.problems import Problem, described
 from serving.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -172,7 +172,7 @@ class App:
             try:
                 await asyncio.to_thread(self.model.refresh)
                 self.keys.reload()
-            except (ServingError, OSError) as error:
+            except Exception as error:  # the next look may find it mended
                 self.metrics.follow_failed.inc()
                 log.error("%s", error)
 

@@ -11,8 +11,10 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from serving.problems import Problem, ServingError
 
@@ -23,8 +25,8 @@ OPEN = "open"
 
 class Key(msgspec.Struct, frozen=True):
     id: str
-    sha256: str
-    expires: datetime
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    expires: Annotated[datetime, Meta(tz=True)]
 
 
 class KeyFile(msgspec.Struct, frozen=True):
@@ -37,7 +39,7 @@ def load(path: Path) -> list[Key]:
         return msgspec.json.decode(path.read_bytes(), type=KeyFile).keys
     except (OSError, msgspec.DecodeError) as error:
         raise ServingError(f"the key file {path} cannot be read: {error}",
-                           f"make it with `python -m serving keys add`, or set {'SERVING_OPEN=1'}") from error
+                           "make it with `python -m serving keys add`, or set SERVING_OPEN=1") from error
 
 
 def add(path: Path, key_id: str, days: float) -> str:

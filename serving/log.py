@@ -32,7 +32,8 @@ SCHEMA = pa.schema([
     ("conversion_rate", pa.float64()),
 ])
 "`entity` and `features` are JSON, so that a file's schema outlives the model; the digest is SHA-256's first 16."
-TICK = 0.2
+TICK, PAUSE = 0.2, 2.0
+"Seconds between looks at the queue, and after a file that could not be written."
 log = logging.getLogger("serving")
 
 
@@ -57,7 +58,9 @@ class DecisionLog:
         self._folder, self._rows, self._seconds, self._most = folder, rows, seconds, most
         self._metrics = metrics
         self._queue: deque[Decision] = deque()
-        self._waiting = self._files = 0
+        self._added = self._written = self._files = 0  # each counted by one thread alone
+        self._held: list[pa.RecordBatch] = []
+        self._since = 0.0
         self._stop = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
@@ -65,10 +68,11 @@ class DecisionLog:
 
     def add(self, decision: Decision) -> None:
         """From the event loop alone."""
-        if self._waiting + len(decision.values) > self._most:
-            self._metrics.dropped.inc(len(decision.values))
+        count = len(decision.values)
+        if self._added - self._written + count > self._most:
+            self._metrics.dropped.inc(count)
             return
-        self._waiting += len(decision.values)
+        self._added += count
         self._queue.append(decision)
 
     def close(self) -> None:
@@ -76,31 +80,29 @@ class DecisionLog:
         self._thread.join()
 
     def _run(self) -> None:
-        opened = time.monotonic()
-        while not (stopping := self._stop.wait(TICK)):
-            if self._waiting >= self._rows or (self._queue and time.monotonic() - opened >= self._seconds):
-                self._write()
-            if not self._queue:
-                opened = time.monotonic()
-        if stopping:
-            self._write()
+        stopping = False
+        while not stopping:
+            stopping = self._stop.wait(TICK)
+            # At every tick, so that few objects wait: the garbage collector would walk through all of them.
+            if decisions := [self._queue.popleft() for _ in range(len(self._queue))]:
+                self._since = self._since or time.monotonic()
+                self._held.append(_columns(decisions))
+            rows = sum(batch.num_rows for batch in self._held)
+            if rows and (stopping or rows >= self._rows or time.monotonic() - self._since >= self._seconds):
+                self._close_file(rows)
 
-    def _write(self) -> None:
-        """Close a file over what waits now; where that fails, it waits on and the next tick tries again."""
-        decisions = [self._queue[n] for n in range(len(self._queue))]
-        if not decisions:
-            return
+    def _close_file(self, rows: int) -> None:
+        """Write what is held; where that fails, it is held on and tried again."""
         try:
-            self._put(_table(decisions))
+            self._put(pa.Table.from_batches(self._held))
         except (OSError, pa.ArrowException) as error:
             self._metrics.log_failed.inc()
             log.error("decision log: %s; rows wait until there is no room for more", error)
+            self._stop.wait(PAUSE)
             return
-        for _ in decisions:
-            self._queue.popleft()
-        written = sum(len(d.values) for d in decisions)
-        self._waiting -= written
-        self._metrics.logged.inc(written)
+        self._held, self._since = [], 0.0
+        self._written += rows
+        self._metrics.logged.inc(rows)
 
     def _put(self, table: pa.Table) -> None:
         self._files += 1
@@ -114,7 +116,7 @@ class DecisionLog:
         beside.replace(path)
 
 
-def _table(decisions: list[Decision]) -> pa.Table:
+def _columns(decisions: list[Decision]) -> pa.RecordBatch:
     rows = []
     for d in decisions:
         for n, (entity, values, made) in enumerate(zip(d.entities, d.values, d.predictions, strict=True)):
@@ -123,4 +125,5 @@ def _table(decisions: list[Decision]) -> pa.Table:
                          None if entity is None else msgspec.json.encode(entity).decode(), features.decode(),
                          hashlib.sha256(features).hexdigest()[:16], made.predicted_ctr,
                          made.predicted_conversion_rate))
-    return pa.table([list(column) for column in zip(*rows, strict=True)], schema=SCHEMA)
+    columns = (list(column) for column in zip(*rows, strict=True))
+    return pa.record_batch([pa.array(c, field.type) for c, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)

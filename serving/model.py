@@ -5,13 +5,14 @@ one in its place; a request keeps the one that it started with. A bundle that is
 is refused: the old one answers on, and every look tries again.
 """
 
-import json
 import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from serving.bundle import OUTPUTS, Bundle, BundleError
 from serving.metrics import Metrics
@@ -36,6 +37,17 @@ class Live:
         return self.bundle.version if self.bundle else None
 
 
+class Facts(msgspec.Struct):
+    history: dict[str, float] = {}
+
+
+class Pointer(msgspec.Struct):
+    """What the service reads of a publication pointer."""
+
+    moved_to: str
+    facts: Facts = msgspec.field(default_factory=Facts)
+
+
 class Model:
     def __init__(self, pointer: Path, bundles: Path, batch_rows: int, metrics: Metrics) -> None:
         self._pointer, self._bundles, self._batch_rows, self._metrics = pointer, bundles, batch_rows, metrics
@@ -45,10 +57,10 @@ class Model:
     def refresh(self) -> None:
         """Take over the bundle that the pointer names, if it is another one. Blocks: call it in a thread."""
         try:
-            entry = json.loads(self._pointer.read_bytes())
-            version, facts = str(entry["moved_to"]), entry.get("facts", {})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            pointer = msgspec.json.decode(self._pointer.read_bytes(), type=Pointer)
+        except (OSError, msgspec.DecodeError) as error:
             return self._refuse(None, f"the pointer {self._pointer} cannot be read: {error}", {})
+        version = pointer.moved_to
         if version == self.live.version:
             self._metrics.refused.set(0)
             self.live = replace(self.live, fault="", pointer_version=version)
@@ -58,10 +70,11 @@ class Model:
                 raise BundleError(f"the pointer names '{version}', which is no version", "publish again")
             bundle = Bundle.load(self._bundles / version)
             warm(bundle)
+            _ = bundle.intervals  # read once here, so that no request meets a fault in it
             schema = Schema(bundle.about["features"], bundle.about.get("entities", ()), self._batch_rows)
         except Exception as error:  # whatever is wrong with the new bundle, the old one answers on
             message = error.message if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
-            return self._refuse(version, message, facts.get("history", {}))
+            return self._refuse(version, message, pointer.facts.history)
         self._take(bundle, schema)
 
     def _take(self, bundle: Bundle, schema: Schema) -> None:
