@@ -10,8 +10,8 @@ import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from urllib.parse import quote
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from pydantic_settings import (

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import onnxruntime as ort
 FILES = ("bundle.json", "model.onnx")
 OUTPUTS = ("click_rate", "conversion_rate")
 "Expected clicks an impression, and expected conversions a click (platforms may report more than one)."
+
+Bounds = tuple[float, float, float]
 
 
 class BundleError(Exception):
@@ -49,6 +52,13 @@ class Bundle:
     @property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(self.features)
+
+    @cached_property
+    def intervals(self) -> tuple["Bounds | None", ...]:
+        """For each of OUTPUTS the level, and the ends of the true rate's interval as factors of the prediction."""
+        stated = self.about.get("intervals") or {}
+        found = (stated.get(name) for name in OUTPUTS)
+        return tuple((stated["level"], *ends) if ends else None for ends in found)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from training.dataset import MIN_DATES, MIN_ROWS, FloatArray, Sample, Target
+from training.intervals import factors
 from training.models import Baseline, Rate, candidates, dispersion
 
 CALIBRATION_PRIOR = 100.0
@@ -23,6 +24,8 @@ class Outcome:
     said: str
     held_out_from: str | None = None
     "First date that neither fitted nor calibrated the winner."
+    interval: tuple[float, float] | None = None
+    "Ends of the interval of the true rate, as factors of the predicted one; None where nothing was held out."
 
     @property
     def winner(self) -> str:
@@ -96,6 +99,8 @@ def choose(target: Target, sample: Sample) -> Outcome:
     # Markets turn: what won on the choosing dates and lost on the latest must not decide tomorrow.
     lost = _mean_deviance(winner, late) > _mean_deviance(held, late)
     outcome = _outcome(held if lost else winner, fitted, parts)
+    expected = parts["choose"].exposure * outcome.rate.predict(parts["choose"].columns)
+    outcome = replace(outcome, interval=factors(parts["choose"].events, expected))
     why = f"what won on earlier dates ({chosen}, calibrated) lost to it on the latest"
     return replace(outcome, said=f"the 28-day shrunk rate is used as it is: {why}") if lost else outcome
 

@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 from feature_repo.store import SERVICE
 from moe.jobs import Night
 from serving.bundle import Bundle
-from training import bundles, tracking
-from training.dataset import TARGETS, columns, digest, inputs, sample, training_set
+from training import bundles, served, tracking
+from training.dataset import TARGETS, columns, digest, sample, training_set
 from training.evaluate import Outcome, choose, facts
 from training.export import to_onnx
 from training.labels import LOOKBACK_DAYS
@@ -48,7 +48,8 @@ def train(night: Night) -> dict[str, pa.Table]:
     deciles = pd.concat([o.deciles.assign(target=o.rate.target.name) for o in outcomes])
     tracking.record(unit, folder.name, params, metrics | parity, deciles, model)
     learnt = any(outcome.metrics for outcome in outcomes)
-    said = {**about["calibration"], **parity, "rows": len(frame), "learnt": learnt}
+    said = {**about["calibration"], **parity, "rows": len(frame), "learnt": learnt,
+            "history": about["history"]}
     return {CHALLENGERS: pa.table({
         "model_version": [folder.name], "learnt": [learnt], "rows": [len(frame)],
         "held_out_from": pa.array([about["held_out_from"] and date.fromisoformat(about["held_out_from"])], pa.date32()),
@@ -68,7 +69,7 @@ def _about(night: Night, frame: pd.DataFrame, outcomes: list[Outcome]) -> dict[s
         "training_night": night.date.isoformat(),
         "held_out_from": _held_out_from(outcomes),
         "feature_service": SERVICE,
-        "features": [{"name": name, "type": kind} for name, kind in inputs().items()],
         "calibration": {o.rate.target.name: facts(o) for o in outcomes},
         "data_digest": digest(frame),
+        **served.facts(frame, outcomes),
     }

@@ -68,8 +68,8 @@ def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> N
 def test_the_bundle_says_what_it_is_without_a_clock(trained: Trained) -> None:
     folder = settings().bundles / trained.result["version"]
     about = json.loads((folder / "bundle.json").read_text())
-    assert set(about) == {"unit", "training_night", "feature_service", "features", "calibration", "data_digest",
-                          "held_out_from"}
+    assert set(about) == {"unit", "training_night", "feature_service", "features", "entities", "calibration",
+                          "history", "intervals", "data_digest", "held_out_from"}
     assert sorted(p.name for p in folder.iterdir()) == ["bundle.json", "model.onnx"]
 
 

@@ -1,0 +1,223 @@
+"""The service as an ASGI application: paths, keys, bodies and errors. It predicts in `predict.py`.
+
+Plain ASGI, since a framework costs more than everything else that a prediction needs; see docs/choices.md.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from serving.answers import Answer, BatchAnswer, Ready, Source
+from serving.keys import Keys
+from serving.log import Decision, DecisionLog
+from serving.lookup import Lookup
+from serving.metrics import Metrics
+from serving.model import Model
+from serving.openapi import document
+from serving.predict import Predictor
+from serving.problems import Problem, described
+from serving.settings import Settings
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PREDICT = "/api/v1/predict"
+JSON, PROBLEM, METRICS = b"application/json", b"application/problem+json", b"text/plain; version=0.0.4; charset=utf-8"
+LINGER_SECONDS = 2.0
+"How long a refused body is read and thrown away, so that the caller can read the refusal before the end."
+log = logging.getLogger("serving")
+
+
+class CallerGone(Exception):
+    """The caller closed the connection before the body was whole."""
+
+
+class App:
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.metrics = settings, Metrics()
+        self.keys = Keys(settings.keys)
+        self.model = Model(settings.pointer, settings.bundles, settings.batch_rows, self.metrics)
+        self.lookup = Lookup(settings.online, settings.online_seconds) if settings.online else None
+        self.predictor = Predictor(self.lookup, self.metrics)
+        self.log: DecisionLog | None = None
+        self._encode = msgspec.json.Encoder().encode
+        self._ids, self._prefix = count(1), secrets.token_hex(6)
+        self._get = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics,
+                     "/openapi.json": self._openapi}
+        self._answered: dict[tuple[str, int], Any] = {}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        path, method = scope["path"], scope["method"]
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers)
+        extra: dict[str, str] = {"x-request-id": request_id}
+        try:
+            if path == PREDICT:
+                _allow(method, "POST")
+                started = time.perf_counter()
+                status, kind, body = 200, JSON, await self._predict(headers, receive, request_id)
+                self.metrics.seconds.observe(time.perf_counter() - started)
+            else:
+                status, kind, body = self._other(path, method)
+        except Problem as problem:
+            status, kind, body, extra = problem.status, PROBLEM, problem.body(), extra | problem.headers
+        except CallerGone:
+            return
+        except Exception:
+            log.exception("request %s failed", request_id)
+            status, kind, body = 500, PROBLEM, Problem("internal", f"request {request_id} failed").body()
+        self._count(path, status)
+        if status == 413:
+            return await _refuse(send, receive, kind, body, extra)
+        await _start(send, status, kind, body, extra)
+        await send({"type": "http.response.body", "body": body})
+
+    async def _predict(self, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> bytes:
+        key_id = self.keys.check(headers)
+        _is_json(headers)
+        raw = await _body(headers, receive, self.settings.body_bytes)
+        live = self.model.live
+        batch, rows = live.schema.decode(raw)
+        at, started = time.time(), time.perf_counter()
+        values, made = await self.predictor.predict(live, rows)
+        milliseconds = (time.perf_counter() - started) * 1000
+        version = live.version if any(p.source == "model" for p in made) else None
+        if self.log is not None:
+            entities = [live.schema.logged(row) for row in rows]
+            self.log.add(Decision(at, request_id, key_id, version, live.schema.names, entities, values, made))
+        if batch:
+            return self._encode(BatchAnswer(made, version, milliseconds, request_id))
+        one = made[0]
+        return self._encode(Answer(
+            one.predicted_ctr, one.predicted_conversion_rate, one.confidence_interval,
+            one.conversion_rate_confidence_interval, one.source, one.reason, one.warnings,
+            model_version=version, inference_time_ms=milliseconds, request_id=request_id))
+
+    def _other(self, path: str, method: str) -> tuple[int, bytes, bytes]:
+        if path in self._get:
+            _allow(method, "GET")
+            return self._get[path]()
+        if path.startswith("/problems/") and (found := described(path.removeprefix("/problems/"))):
+            _allow(method, "GET")
+            return 200, JSON, self._encode(found)
+        raise Problem("not-found", f"{path} is no path of this service")
+
+    def _livez(self) -> tuple[int, bytes, bytes]:
+        return 200, JSON, b'{"alive":true}'
+
+    def _readyz(self) -> tuple[int, bytes, bytes]:
+        live = self.model.live
+        source: Source | None = "model" if live.bundle else "historical_rates" if live.history else None
+        ready = Ready(source is not None, source, live.version, live.fault or None, live.pointer_version,
+                      self.log is not None)
+        return 200 if ready.ready else 503, JSON, self._encode(ready)
+
+    def _metrics(self) -> tuple[int, bytes, bytes]:
+        return 200, METRICS, self.metrics.page()
+
+    def _openapi(self) -> tuple[int, bytes, bytes]:
+        return 200, JSON, self._encode(document(self.model.live, self.settings))
+
+    def _request_id(self, headers: dict[bytes, bytes]) -> str:
+        """The caller's X-Request-ID where it is a short plain word, else one of our own."""
+        given = headers.get(b"x-request-id")
+        if given is not None and re.fullmatch(rb"[A-Za-z0-9._-]{1,64}", given):
+            return given.decode()
+        return f"{self._prefix}-{next(self._ids):x}"
+
+    def _count(self, path: str, status: int) -> None:
+        known = path if path == PREDICT or path in self._get else "other"  # callers must not make labels
+        counter = self._answered.get((known, status))
+        if counter is None:
+            counter = self._answered[known, status] = self.metrics.requests.labels(known, str(status))
+        counter.inc()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await asyncio.to_thread(self.model.refresh)
+            if self.lookup:
+                await self.lookup.open()
+            if self.settings.decisions:
+                self.log = DecisionLog(self.settings.decisions, self.settings.log_rows, self.settings.log_seconds,
+                                       self.settings.queue_rows, self.metrics)
+        except OSError as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error)})
+        following = asyncio.create_task(self._follow())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        if self.log:
+            await asyncio.to_thread(self.log.close)
+        if self.lookup:
+            self.lookup.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.poll_seconds)
+            try:
+                await asyncio.to_thread(self.model.refresh)
+                self.keys.reload()
+            except Exception as error:  # the next look may find it mended
+                self.metrics.follow_failed.inc()
+                log.error("%s", error)
+
+
+def _allow(method: str, allowed: str) -> None:
+    if method != allowed:
+        raise Problem("method-not-allowed", f"{method} is not answered here", headers={"allow": allowed})
+
+
+def _is_json(headers: dict[bytes, bytes]) -> None:
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != JSON or headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Problem("media-type", f"the body is announced as {kind.decode('latin-1') or 'nothing'}"
+                      + (", compressed" if b"content-encoding" in headers else ""))
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
+    """The whole body. Raises Problem as soon as it is known to be above `most` bytes, by its header or by count."""
+    length = int(headers.get(b"content-length", b"0"))
+    if length > most:
+        raise Problem("body-too-large", f"the body has {length} bytes, at most {most} are read")
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGone
+        body = body + message["body"] if body else message["body"]
+        more = message.get("more_body", False)
+        if len(body) > most:
+            raise Problem("body-too-large", f"the body has more than {most} bytes")
+    return body
+
+
+async def _start(send: Send, status: int, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    headers += [(name.encode(), value.encode()) for name, value in extra.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _refuse(send: Send, receive: Receive, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
+    """Answer before the body has come, and close: at once for who listens, a little later for who still sends."""
+    await _start(send, 413, kind, body, extra | {"connection": "close"})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+                pass
+    await send({"type": "http.response.body", "body": b""})
