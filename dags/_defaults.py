@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from moe.errors import FileFault, MoeError
+from moe.errors import FileFault, MoeError, Retriable
 
 log = logging.getLogger("moe.dags")
 
@@ -23,7 +23,9 @@ def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool
         return False
     if isinstance(error, FileFault) and "is missing" in error.message:
         return True
-    return not isinstance(error, MoeError) and try_number <= RETRIES
+    if try_number > RETRIES:
+        return False
+    return isinstance(error, Retriable) or not isinstance(error, MoeError)
 
 
 def what_failed(error: BaseException | None) -> tuple[str, str]:
@@ -41,7 +43,7 @@ def tell(context: Mapping[str, Any]) -> None:
     """Failure callback: which step of which night failed, with what, what to do, and what it changed."""
     task = context["ti"]
     message, remedy = what_failed(context.get("exception"))
-    moved = "" if task.task_id == "report" else ", and what is live has not moved"
+    moved = "" if task.task_id in ("report", "follow") else ", and what is live has not moved"
     log.error(
         "Step %s of night %s failed (%s, run %s): %s\n  What to do: %s\n  Then clear the task with those "
         "downstream. Tables of earlier steps are complete, tables of this one are as before%s.",

@@ -78,6 +78,18 @@ def make_live(night: Night, asked: Asked) -> str:
         raise
 
 
+def follow(night: Night, asked: Asked) -> str:
+    from moe import follow, publish
+
+    if not publishes(asked):
+        return f"a {asked.run_type} run that does not publish moves no follower"
+    if not follow.followers():
+        return "nothing is set to follow what is live"
+    if publish.live("release", night.unit.unit) is None:
+        return "nothing is live yet"
+    return "; ".join(follow.follow(night.unit.unit))
+
+
 def jobs(*names: str) -> Callable[[Night, Asked], str]:
     """A step that runs jobs in one process; a job with a history catches up with its missing nights first."""
 
@@ -103,6 +115,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "release": jobs("release"),
     "make_live": make_live,
     "report": jobs("docs", "report"),
+    "follow": follow,
 }
 
 

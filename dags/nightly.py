@@ -15,6 +15,7 @@ segment, with the report beside them. The night of **D**, the last complete busi
 | `score` → `decide` → `release` | scores, curves, budgets, bids, the candidate release |
 | `make_live` | the candidate goes live, in a scheduled or asked-for run, unless a check holds it |
 | `report` | the page for people; also where the release is held |
+| `follow` | PostgreSQL and S3, where they are set, follow what is live; tried again, and never undoes a release |
 
 ## Trigger
 On a laptop `make nightly DATE=2026-06-30`. On a running Airflow (`moe airflow standalone` starts one, and
@@ -92,8 +93,10 @@ def nightly(dag_id: str, unit: str) -> DAG:
         release = step("release")
         make_live = step("make_live")
         report = step("report")
+        follow = step("follow")
 
         simulate >> land >> features >> [first_model, marts] >> score >> decide >> release >> make_live >> report
+        report >> follow
     return dag
 
 

@@ -20,3 +20,7 @@ class MissingInput(MoeError):
 
 class PublishError(MoeError):
     """A release or model that may not go live."""
+
+
+class Retriable(MoeError):
+    """What another try may mend: a service that does not answer, a race that was lost."""

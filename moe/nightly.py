@@ -14,9 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from moe.errors import MissingInput, MoeError
-from moe.settings import settings
+from moe.settings import settings, with_driver
 from moe.units import Unit, load_unit, unit_file
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ def environment(desk: str = "") -> dict[str, str]:
     run the night's tasks as well.
     """
     home = settings().airflow_home
-    database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    database, of_sessions = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"
+    shared = with_driver(settings().airflow_database.get_secret_value())
     ours = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        database: f"sqlite:///{home / 'airflow.db'}",
+        database: shared or f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # no package of ours reports to its makers
@@ -69,8 +71,11 @@ def environment(desk: str = "") -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(settings().dags),
         "MOE_HOME": str(settings().home),
     }
+    if shared:
+        ours[of_sessions] = shared  # Airflow's own guess wants a third driver, asyncpg
     if desk:
         always[database] = f"sqlite:///{home / f'desk-{desk}.db'}"
+        always[of_sessions] = f"sqlite+aiosqlite:///{home / f'desk-{desk}.db'}"
     return ours | dict(os.environ) | always
 
 
@@ -199,7 +204,7 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
         out.print(f"\n[red bold]Step {failed['step']} failed.[/]")
         out.print(failed["says"], markup=False)
         out.print(f"[bold]What to do:[/] {failed['remedy']}")
-        moved = "" if failed["step"] == "report" else " What is live has not moved."
+        moved = "" if failed["step"] in ("report", "follow") else " What is live has not moved."
         out.print(f"Then run it again: [bold]moe nightly --unit {unit} --date {night}[/].{moved}")
     else:
         last = [text for text in log.read_text(encoding="utf-8").splitlines() if text.strip()][-5:]
@@ -256,7 +261,9 @@ def _only_one(name: str, night: date) -> Iterator[None]:
 
 
 def _stamp(desk: str = "") -> Path:
-    return settings().airflow_home / f".{f'desk-{desk}' if desk else 'airflow'}-{version('apache-airflow')}"
+    database = urlsplit("" if desk else settings().airflow_database.get_secret_value())
+    where = f"{database.hostname}-{database.port}-{database.path.strip('/')}-" if database.hostname else ""
+    return settings().airflow_home / f".{f'desk-{desk}' if desk else 'airflow'}-{where}{version('apache-airflow')}"
 
 
 def _open_log(unit: str, name: str) -> IO[str]:
