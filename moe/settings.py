@@ -41,7 +41,8 @@ def secret_files() -> Path:
 class Settings(BaseSettings):
     """Every setting with its default. Paths are absolute after construction."""
 
-    model_config = SettingsConfigDict(env_prefix="MOE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="MOE_", frozen=True, extra="forbid",
+                                      hide_input_in_errors=True)
 
     home: Path = ROOT / "var"
     "Folder of everything that the platform writes."
