@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def database(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
+def database(postgres: Postgres) -> Iterator[str]:
     """The name of an empty database."""
-    name = f"db_{abs(hash(request.node.nodeid))}"
+    name = f"db_{uuid.uuid4().hex}"
     postgres.execute(f"create database {name}")
     yield name
     postgres.execute(f"drop database {name} with (force)")
@@ -91,12 +92,12 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(s3_server: str, home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
+def bucket(s3_server: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An empty bucket that keeps versions, set as this home's `s3_url` with a prefix; a client's view of it."""
     for name, value in {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests",
                         "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
-    name = f"b{abs(hash(request.node.nodeid))}"
+    name = f"bucket-{uuid.uuid4().hex}"
     found = boto3.resource("s3", endpoint_url=s3_server).create_bucket(Bucket=name)
     found.Versioning().enable()
     monkeypatch.setenv("MOE_S3_URL", f"s3://{name}/lake")

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from moe.errors import MoeError, Retriable
+from moe.follow.live import Live
 from moe.settings import settings
 
 LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -31,7 +32,8 @@ class Seen:
     sha256: str
     "In hexadecimal; empty where another program wrote it without one."
     move: int
-    "How many moves its writer's publication log held."
+    history: str
+    "How many moves its writer's publication log held, and their hash."
 
 
 class Bucket:
@@ -51,10 +53,10 @@ class Bucket:
             if _code(error) in ABSENT:
                 return None
             raise
-        sha256 = base64.b64decode(found.get("ChecksumSHA256", "")).hex()
-        return Seen(found["ETag"], sha256, int(found["Metadata"].get("move", "0")))
+        sha256, writer = base64.b64decode(found.get("ChecksumSHA256", "")).hex(), found["Metadata"]
+        return Seen(found["ETag"], sha256, int(writer.get("move", "0")), writer.get("history", ""))
 
-    def put(self, name: str, body: bytes | IO[bytes], sha256: str, move: int, etag: str | None) -> bool:
+    def put(self, name: str, body: bytes | IO[bytes], sha256: str, writer: Live, etag: str | None) -> bool:
         """Write where the object still is what we saw: `etag`, or none. False, and nothing written, where not.
 
         S3 computes SHA-256 itself and refuses other bytes.
@@ -64,7 +66,8 @@ class Bucket:
         try:
             self.client.put_object(
                 Bucket=self.name, Key=self.prefix + name, Body=body, ContentType=kind, ChecksumAlgorithm="SHA256",
-                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(), Metadata={"move": str(move)},
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                Metadata={"move": str(len(writer.moves)), "history": writer.history()},
                 **condition)
         except ClientError as error:
             if _code(error) in LOST or (etag and _code(error) in ABSENT):

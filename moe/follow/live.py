@@ -1,6 +1,8 @@
 """What a follower follows: the pointer, and the moves that led there."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from datetime import date
 
 from moe import publish
@@ -21,6 +23,15 @@ class Live:
     @property
     def night(self) -> date:
         return date.fromisoformat(self.entry.moved_to)
+
+    def history(self, moves: int | None = None) -> str:
+        """Hash of the first moves, of all where no number is given: what two stores do not have in common."""
+        text = json.dumps([asdict(entry) for entry in self.moves[:moves]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def knows(self, move: int, history: str) -> bool:
+        """Whether something was written by this store, at a move that it has made."""
+        return 0 < move <= len(self.moves) and history == self.history(move)
 
 
 def live(unit: str) -> Live:

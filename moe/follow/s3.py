@@ -118,10 +118,10 @@ def _send(bucket: Bucket, now: Live, name: str) -> str:
             if there and name.startswith("bundles/"):
                 raise MoeError(f"{settings().s3_url}/{name} is not what its name, a hash, says; it was left as it is",
                                "find out who wrote it; delete it there and follow again")
-            if there and there.move > len(now.moves):
+            if there and not now.knows(there.move, there.history):
                 break
             file.seek(0)
-            if bucket.put(name, file, digest, len(now.moves), there.etag if there else None):
+            if bucket.put(name, file, digest, now, there.etag if there else None):
                 return digest
     raise Retriable(f"{settings().s3_url}/{name}: another writer came first; nothing of it was overwritten",
                     "try again when it is done")
@@ -136,7 +136,7 @@ def _move(bucket: Bucket, now: Live, seen: Shown, digests: dict[str, str]) -> No
                        "bundle": model.moved_to if model else None, "files": digests, "log": logs},
                       indent=1, sort_keys=True).encode()
     name = f"live/{now.unit}.json"
-    if body == seen.body or bucket.put(name, body, hashlib.sha256(body).hexdigest(), len(now.moves), seen.etag):
+    if body == seen.body or bucket.put(name, body, hashlib.sha256(body).hexdigest(), now, seen.etag):
         return
     there = bucket.get(name)
     if there is None or there[1] != body:  # equal where our own write came through and its answer was lost
