@@ -106,7 +106,8 @@ def test_only_what_changed_is_sent_again(bucket: Any) -> None:
     assert "3 of 5 files" in follow.follow(UNIT)[0], "the allocation is as before"
     changed = {key for key, count in versions(bucket).items() if count == 2}
     assert changed == {f"lake/live/{UNIT}.json"} | {
-        f"lake/store/out/{name}/{UNIT}/{D1}.parquet" for name in ("release__night", "budget__line", "bid__line_segment")}
+        f"lake/store/out/{name}/{UNIT}/{D1}.parquet"
+        for name in ("release__night", "budget__line", "bid__line_segment")}
 
 
 def test_a_roll_back_is_followed(bucket: Any) -> None:
