@@ -40,6 +40,8 @@ class Bucket:
     """The bucket and prefix of `s3_url`. Names are paths under the store's home."""
 
     def __init__(self, seconds: int = 10, tries: int = 4) -> None:
+        if not settings().s3_url:
+            raise MoeError("no S3 is set", "set MOE_S3_URL=s3://bucket/prefix: docs/how-to/use-postgres-and-s3.md")
         endpoint = settings().s3_endpoint or None
         self.name, self.prefix = settings().s3_bucket, settings().s3_prefix
         self.client = boto3.client("s3", endpoint_url=endpoint, config=Config(

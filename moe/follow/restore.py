@@ -26,6 +26,8 @@ def restore(unit: str, dry_run: bool = False, bundle_only: bool = False) -> str:
             raise MissingInput(f"{settings().s3_url} holds nothing of {unit}", "see MOE_S3_URL, and `moe follow`")
         wanted = {name: digest for name, digest in there.files.items()
                   if not bundle_only or name.startswith(f"bundles/{there.bundle}/")}
+        if not wanted:
+            raise MissingInput(f"{settings().s3_url} holds no bundle of {unit}", "`moe train`, then `moe follow`")
         missing = {name: digest for name, digest in wanted.items() if not _have(name, digest)}
         if not dry_run:
             with ThreadPoolExecutor(AT_ONCE) as pool:

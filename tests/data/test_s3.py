@@ -13,10 +13,12 @@ from typing import Any
 import boto3
 import pytest
 from _releases import D1, D2, D3, UNIT, publish_model, publish_night, shown, stored, write
-from _stores import python
+from _stores import python, shop
 from services import Postgres, free_port
+from typer.testing import CliRunner
 
 from moe import follow, publish, release, tables
+from moe.cli import app
 from moe.errors import MissingInput, MoeError, Retriable
 from moe.follow import s3
 from moe.follow.bucket import Bucket
@@ -277,8 +279,11 @@ def test_a_store_comes_back_and_goes_on(bucket: Any, tmp_path: Path, monkeypatch
 
 
 def test_a_serving_host_fetches_the_bundle_alone(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish_model(VERSION)
     publish_night(D1)
+    follow.follow(UNIT)
+    with pytest.raises(MissingInput, match="holds no bundle"):
+        restore(UNIT, bundle_only=True)
+    publish_model(VERSION)
     follow.follow(UNIT)
     at(tmp_path / "serving", monkeypatch)
     assert restore(UNIT, bundle_only=True) == f"fetched 2 of 2 files: bundle {VERSION}"
@@ -290,6 +295,12 @@ def test_restoring_replaces_nothing_and_believes_nothing(bucket: Any, tmp_path: 
                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingInput, match=f"holds nothing of {UNIT}"):
         restore(UNIT)
+    with monkeypatch.context() as unset:
+        unset.delenv("MOE_S3_URL")
+        settings.cache_clear()
+        with pytest.raises(MoeError, match="no S3 is set"):
+            restore(UNIT)
+    settings.cache_clear()
     publish_night(D1)
     follow.follow(UNIT)
     at(tmp_path / "used", monkeypatch)
@@ -360,3 +371,29 @@ def test_without_credentials_the_chain_is_named(bucket: Any, monkeypatch: pytest
     with pytest.raises(MoeError, match="Unable to locate credentials") as raised:
         follow.follow(UNIT)
     assert "AWS_ACCESS_KEY_ID" in raised.value.remedy
+
+
+def test_the_commands(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = str(shop(tmp_path / "unit").folder / "unit.yml")
+
+    def moe(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--unit", unit], catch_exceptions=False)
+        return done.output.replace("\n", " ")
+
+    for night in (D1, D2):
+        write(night)
+    person = ("--who", "a person", "--reason", "because")
+    moe("release", "publish", D1.isoformat(), *person)
+    assert f"S3: {D1} → {D2}" in moe("release", "publish", D2.isoformat(), *person)
+    assert "would move" in moe("release", "rollback", D1.isoformat(), *person, "--dry-run")
+    assert pointer(bucket)["night"] == D2.isoformat()
+    assert f"S3: {D2} → {D1}" in moe("release", "rollback", D1.isoformat(), *person)
+    assert pointer(bucket)["night"] == D1.isoformat()
+    tables.partition("out.bid__line_segment", UNIT, D2).unlink()
+    assert "would delete 1 files" in moe("follow", "--prune", "--dry-run")
+    assert "deleted 1 files" in moe("follow", "--prune") and "deleted 0 files" in moe("follow", "--prune")
+    at(tmp_path / "new", monkeypatch)
+    assert "would fetch 8 of 8" in moe("restore", "--dry-run") and "fetched 8 of 8" in moe("restore")
+    monkeypatch.setenv("MOE_S3_URL", "")
+    settings.cache_clear()
+    assert "nothing is set to follow" in moe("follow")
