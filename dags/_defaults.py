@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from moe.errors import FileFault, MoeError, ServiceDown
+from moe.errors import FileFault, MoeError, Retriable
 from moe.nightly import AFTER_LIVE
 
 log = logging.getLogger("moe.dags")
@@ -24,7 +24,7 @@ def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool
         return False
     if isinstance(error, FileFault) and "is missing" in error.message:
         return True
-    return (isinstance(error, ServiceDown) or not isinstance(error, MoeError)) and try_number <= RETRIES
+    return (isinstance(error, Retriable) or not isinstance(error, MoeError)) and try_number <= RETRIES
 
 
 def what_failed(error: BaseException | None) -> tuple[str, str]:

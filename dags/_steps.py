@@ -95,6 +95,16 @@ def online(night: Night, asked: Asked) -> str:
     if newest and newest > night.date:
         return f"nothing moved: the features of {newest} are online, and they go forward"
     return bring(unit, night.date)
+def follow(night: Night, asked: Asked) -> str:
+    from moe import follow, publish
+
+    if not publishes(asked):
+        return f"a {asked.run_type} run that does not publish moves no follower"
+    if not follow.followers():
+        return "nothing is set to follow what is live"
+    if publish.live("release", night.unit.unit) is None:
+        return "nothing is live yet"
+    return "; ".join(follow.follow(night.unit.unit))
 
 
 def jobs(*names: str) -> Callable[[Night, Asked], str]:
@@ -134,6 +144,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "report": jobs("docs", "report"),
     "train": jobs("train"),
     "promote": promote,
+    "follow": follow,
 }
 
 

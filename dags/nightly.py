@@ -16,6 +16,7 @@ segment, with the report beside them. The night of **D**, the last complete busi
 | `make_live` | the candidate goes live, in a scheduled or asked-for run, unless a check holds it |
 | `online` | the features of D for lookups by entity (Feast: SQLite, or Redis by `MOE_ONLINE_STORE`), in the same runs |
 | `report` | the page for people; also where the release is held |
+| `follow` | PostgreSQL and S3, where they are set, follow what is live; tried again, and never undoes a release |
 
 ## Trigger
 On a laptop `make nightly DATE=2026-06-30`. On a running Airflow (`moe airflow standalone` starts one, and
@@ -94,9 +95,11 @@ def nightly(dag_id: str, unit: str) -> DAG:
         make_live = step("make_live")
         online = step("online")
         report = step("report")
+        follow = step("follow")
 
         simulate >> land >> features >> [first_model, marts] >> score >> decide >> release >> make_live
         make_live >> [online, report]
+        report >> follow
     return dag
 
 

@@ -18,7 +18,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from moe import tables
-from moe.errors import PublishError, ServiceDown
+from moe.errors import PublishError, Retriable
 from moe.settings import settings
 
 LOCK_SECONDS = 600
@@ -105,5 +105,5 @@ def _client() -> Iterator[Any]:
         with redis.Redis.from_url(settings().online_store) as client:
             yield client
     except redis.ConnectionError as error:
-        raise ServiceDown(f"the online store does not answer: {error}",
+        raise Retriable(f"the online store does not answer: {error}",
                           "start Redis, or mend MOE_ONLINE_STORE; partitions and release are as they were") from error

@@ -222,6 +222,37 @@ def online(day: DateOption = None, unit: UnitOption = "") -> None:
 
 
 @app.command()
+def follow(
+    unit: UnitOption = "",
+    dry_run: Annotated[bool, typer.Option(help="Say what would change, and change nothing.")] = False,
+    prune: Annotated[bool, typer.Option(help="Also delete from S3 what this store no longer has.")] = False,
+) -> None:
+    """Make PostgreSQL and S3, where they are set, equal to what is live. Can be repeated."""
+    from moe import follow as followers
+
+    name = _unit(unit).unit
+    for sentence in followers.follow(name, dry_run) or ["nothing is set to follow: MOE_POSTGRES_URL, MOE_S3_URL"]:
+        out.print(sentence, highlight=False)
+    if prune and settings().s3_url:
+        from moe.follow import s3
+
+        gone = s3.prune(name, dry_run)
+        out.print(*gone, f"{'would delete' if dry_run else 'deleted'} {len(gone)} files from S3", sep="\n")
+
+
+@app.command()
+def restore(
+    unit: UnitOption = "",
+    dry_run: Annotated[bool, typer.Option(help="Say what would be fetched.")] = False,
+    bundle_only: Annotated[bool, typer.Option(help="Fetch the live model bundle alone, for serving.")] = False,
+) -> None:
+    """Fetch a unit's tables, bundles, reports and publication logs from S3. Replaces nothing that is here."""
+    from moe.follow.restore import restore as run_restore
+
+    out.print(run_restore(_unit(unit).unit, dry_run, bundle_only), highlight=False)
+
+
+@app.command()
 def pages() -> None:
     """Write one page a table to docs/tables, from the contracts."""
     from moe.pages import folder, write
@@ -319,6 +350,7 @@ def release_publish(
     from moe.release import make_live
 
     out.print(make_live(_unit(unit).unit, to.date(), who=who, reason=reason, dry_run=dry_run))
+    _followed(unit, dry_run)
 
 
 @release_app.command("rollback")
@@ -333,6 +365,15 @@ def release_rollback(
     from moe.release import make_live
 
     out.print(make_live(_unit(unit).unit, to.date(), who=who, reason=reason, dry_run=dry_run, back=True))
+    _followed(unit, dry_run)
+
+
+def _followed(unit: str, dry_run: bool) -> None:
+    from moe.follow import follow
+
+    if not dry_run:
+        for sentence in follow(_unit(unit).unit):
+            out.print(sentence, highlight=False)
 
 
 def _guard(command: Callable[[], None]) -> NoReturn:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from moe.errors import MoeError
 from moe.settings import settings
 from moe.spark import java_home
@@ -99,6 +101,8 @@ def _airflow() -> Check:
     what, path = "Airflow's database", settings().airflow_home / "airflow.db"
     if address := os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
         return Check(what, True, f"your own, at {address.rpartition('@')[2]}; `airflow db check` tries it", "")
+    if settings().airflow_database:
+        return _database(what, settings().airflow_database, "")
     if not path.exists():
         return Check(what, True, "none yet: the first night makes it", "")
     try:
@@ -110,6 +114,44 @@ def _airflow() -> Check:
     missing = {"spark", "dbt"} - pools
     return Check(what, not missing, f"{path}, {runs} runs" + (f", no pool {sorted(missing)}" if missing else ""),
                  f"run `moe airflow pools import {settings().dags / 'pools.json'}`")
+
+
+def _postgresql() -> Check:
+    return _database("PostgreSQL that follows", settings().postgres_url, "not set: releases stay in the table store")
+
+
+def _mlflow() -> Check:
+    set_to = settings().mlflow_tracking_uri
+    if set_to.get_secret_value().startswith("postgresql"):
+        return _database("MLflow's database", set_to, "")
+    return Check("MLflow's database", True, set_to.get_secret_value().rpartition("@")[2] or "SQLite in the home", "")
+
+
+def _database(what: str, address: SecretStr, unset: str) -> Check:
+    if not address:
+        return Check(what, True, unset, "")
+    from moe.follow.postgresql import connect
+
+    try:
+        with connect(address.get_secret_value(), seconds=3) as connection:
+            found = connection.info
+            return Check(what, True, f"{found.user} at {found.host}:{found.port}/{found.dbname}, "
+                                     f"release {found.server_version // 10000}", "")
+    except MoeError as error:
+        return Check(what, False, error.message, error.remedy)
+
+
+def _s3() -> Check:
+    if not settings().s3_url:
+        return Check("S3", True, "not set: everything stays in the home", "")
+    from moe.follow.bucket import Bucket, told
+
+    try:
+        with told():
+            Bucket(seconds=3, tries=1).reach()
+    except MoeError as error:
+        return Check("S3", False, error.message, error.remedy)
+    return Check("S3", True, settings().s3_url, "")
 
 
 def _commands() -> Check:
@@ -136,7 +178,8 @@ def _deliveries() -> Check:
 
 
 LOOKS: tuple[Callable[[], Check], ...] = (
-    _python, _java, _packages, _disk, _memory, _home, _airflow, _deliveries, _commands, _chromium,
+    _python, _java, _packages, _disk, _memory, _home, _airflow, _postgresql, _mlflow, _s3, _deliveries, _commands,
+    _chromium,
 )
 
 

@@ -24,8 +24,8 @@ class PublishError(MoeError):
     """A release or model that may not go live."""
 
 
-class ServiceDown(MoeError):
-    """A service that does not answer: trying again later makes sense."""
+class Retriable(MoeError):
+    """What another try may mend: a service that does not answer, a race that was lost."""
 
 
 def key_faults(error: ValidationError) -> str:

@@ -14,9 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from moe.errors import MissingInput, MoeError
-from moe.settings import settings
+from moe.settings import settings, with_driver
 from moe.units import Unit, load_unit, option
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 FIRST_NIGHT = 29
 "Nights after its first one that the shipped advertiser's default night is: 30 days to learn from."
-AFTER_LIVE = ("online", "report")
+AFTER_LIVE = ("online", "report", "follow")
 "Steps after `make_live`: a failure of theirs says nothing about whether the release went live."
 MOST_TABLES = 3
 "Tables named in a job's line; `moe ledger` has them all."
@@ -52,11 +53,12 @@ def environment(desk: str = "") -> dict[str, str]:
     run the night's tasks as well.
     """
     home = settings().airflow_home
-    database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    database, of_sessions = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"
+    shared = with_driver(settings().airflow_database.get_secret_value())
     ours = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        database: f"sqlite:///{home / 'airflow.db'}",
+        database: shared or f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # no package of ours reports to its makers
@@ -73,8 +75,11 @@ def environment(desk: str = "") -> dict[str, str]:
         # `airflow standalone` finds its parts there, also where nobody activated the environment
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
+    if shared:
+        ours[of_sessions] = shared  # Airflow's own guess wants a third driver, asyncpg
     if desk:
         always[database] = f"sqlite:///{home / f'desk-{desk}.db'}"
+        always[of_sessions] = f"sqlite+aiosqlite:///{home / f'desk-{desk}.db'}"
     return ours | dict(os.environ) | always
 
 
@@ -259,7 +264,9 @@ def _only_one(name: str, night: date) -> Iterator[None]:
 
 
 def _stamp(desk: str = "") -> Path:
-    return settings().airflow_home / f".{f'desk-{desk}' if desk else 'airflow'}-{version('apache-airflow')}"
+    database = urlsplit("" if desk else settings().airflow_database.get_secret_value())
+    where = f"{database.hostname}-{database.port}-{database.path.strip('/')}-" if database.hostname else ""
+    return settings().airflow_home / f".{f'desk-{desk}' if desk else 'airflow'}-{where}{version('apache-airflow')}"
 
 
 def _open_log(unit: str, name: str) -> IO[str]:

@@ -115,6 +115,17 @@ def move(
     return entry
 
 
+def take_over(kind: Kind, unit: str, entries: list[Entry]) -> None:
+    """Make the log of a store that is gone this store's own. Raises PublishError where this one has another."""
+    with _locked(kind, unit):
+        if log(kind, unit) not in ([], entries):
+            raise PublishError(f"the {kind} log of {unit} has moves of its own here",
+                               "restore into an empty store: set MOE_HOME to a new folder")
+        for path, held in ((_log(kind, unit), entries), (_pointer(kind, unit), entries[-1:])):
+            _write(path.with_suffix(".tmp"), held)
+            os.replace(path.with_suffix(".tmp"), path)
+
+
 def _write(path: Path, entries: list[Entry]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(entry.__dict__, sort_keys=True) + "\n" for entry in entries)

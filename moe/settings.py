@@ -1,22 +1,25 @@
 """One typed settings object that owns every path and address of the platform.
 
-Order of precedence: environment variables (`MOE_…`), then `moe.toml`, then the defaults below,
-which make everything run embedded under `var/`. No other module joins paths or reads the environment.
+Order of precedence: environment variables (`MOE_…`), then `moe.toml`, then files of a folder of secrets (as a
+container has them: `/run/secrets/moe_postgres_url`), then the defaults below, which make everything run embedded
+under `var/`. No other module joins paths or reads the environment.
 """
 
 import contextlib
 import os
+import re
 import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
@@ -31,10 +34,16 @@ def config_file() -> Path:
     return Path(os.environ.get("MOE_CONFIG", ROOT / "moe.toml"))
 
 
+def secret_files() -> Path:
+    """Folder of files that hold one setting each, named like its environment variable in small letters."""
+    return Path(os.environ.get("MOE_SECRETS_DIR", "/run/secrets"))
+
+
 class Settings(BaseSettings):
     """Every setting with its default. Paths are absolute after construction."""
 
-    model_config = SettingsConfigDict(env_prefix="MOE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="MOE_", frozen=True, extra="forbid",
+                                      hide_input_in_errors=True)
 
     home: Path = ROOT / "var"
     "Folder of everything that the platform writes."
@@ -57,7 +66,6 @@ class Settings(BaseSettings):
     "Threads for DuckDB; 0 takes all cores."
     pseudonym_key: str = ""
     "Key of the pseudonyms of personal columns. Empty: made once and kept in `secrets`."
-    mlflow_tracking_uri: str = ""
     airflow_port: int = 8080
     mlflow_port: int = 5000
     serving_port: int = 8000
@@ -65,6 +73,16 @@ class Settings(BaseSettings):
     "Ports on which `moe up` answers, on this machine alone."
     online_store: str = ""
     "Where features are looked up by entity. Empty: a SQLite file a unit; else `redis://[user:password@]host:port/db`."
+    mlflow_tracking_uri: SecretStr = SecretStr("")
+    "MLflow's database (postgresql://…) or server; empty: SQLite under `home`."
+    airflow_database: SecretStr = SecretStr("")
+    "Metadata database of the Airflow that `moe airflow` runs: postgresql://…; empty: SQLite under `home`."
+    postgres_url: SecretStr = SecretStr("")
+    "postgresql://user:password@host:port/database whose tables follow what is live; empty: none does."
+    s3_url: str = ""
+    "s3://bucket/prefix to which partitions, bundles, reports and the pointer follow; empty: none do."
+    s3_endpoint: str = ""
+    "Address of an S3 service that is not Amazon's. Credentials and region come from boto3's own chain."
     kill_at: str = ""
     "Name of a commit point at which the process kills itself (SIGKILL): crash tests only."
 
@@ -78,7 +96,27 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, config_file())
-        return init_settings, env_settings, toml
+        folder = secret_files()
+        files = (SecretsSettingsSource(settings_cls, folder),) if folder.is_dir() else ()
+        return init_settings, env_settings, toml, *files
+
+    @field_validator("postgres_url", "airflow_database")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        """The message names no part of the address: where it is wrong, any part may be the password."""
+        address = value.get_secret_value()
+        credentials_apart = address.count("@") <= 1 and urlsplit(address).netloc.count("@") == address.count("@")
+        if address and not (address.startswith("postgresql://") and credentials_apart):
+            raise ValueError("it must be postgresql://user:password@host:port/database, and signs such as @ : / # % "
+                             "in the password written as %40 %3A %2F %23 %25")
+        return value
+
+    @field_validator("s3_url")
+    @classmethod
+    def _is_s3(cls, value: str) -> str:
+        if value and not re.match(r"s3://[^/]+(/|$)", value):
+            raise ValueError("it must be s3://bucket or s3://bucket/prefix")
+        return value.rstrip("/")
 
     def model_post_init(self, _context: object) -> None:
         for name in ("home", "test_data"):
@@ -182,11 +220,24 @@ class Settings(BaseSettings):
 
     @property
     def mlflow_uri(self) -> str:
-        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        uri = self.mlflow_tracking_uri.get_secret_value()
+        return with_driver(uri) or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    def mlflow_artifacts(self, unit: str) -> str:
+        """Where MLflow keeps the files of a unit's runs."""
+        if self.s3_url:
+            return f"{self.s3_url}/mlflow/{unit}"
+        return (self.home / "mlflow" / "artifacts" / unit).as_uri()
 
     @property
-    def mlflow_artifacts(self) -> Path:
-        return self.home / "mlflow" / "artifacts"
+    def s3_bucket(self) -> str:
+        return self.s3_url.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def s3_prefix(self) -> str:
+        """Empty, or ends with a slash."""
+        prefix = self.s3_url.removeprefix("s3://").partition("/")[2]
+        return f"{prefix}/" if prefix else ""
 
     def report(self, unit: str, night: date) -> Path:
         """Folder of one night's report."""
@@ -207,6 +258,11 @@ class Settings(BaseSettings):
                 os.link(beside, path)
             beside.unlink()
         return path.read_bytes()
+
+
+def with_driver(uri: str) -> str:
+    """An address for SQLAlchemy: psycopg 3 serves Airflow's synchronous and asynchronous sessions and MLflow."""
+    return uri.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,8 @@ import pytest
 
 from moe.settings import settings
 
+pytest_plugins = ["services"]
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -23,6 +23,8 @@ def _client() -> Any:
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    if settings().s3_endpoint:
+        os.environ["MLFLOW_S3_ENDPOINT_URL"] = settings().s3_endpoint
     if settings().mlflow_uri.startswith("sqlite:"):
         (settings().home / "mlflow").mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(settings().mlflow_uri)
@@ -43,7 +45,7 @@ def record(unit: str, version: str, params: dict[str, Any], metrics: dict[str, f
         return
     experiment = client.get_experiment_by_name(unit)
     number = experiment.experiment_id if experiment else client.create_experiment(
-        unit, artifact_location=(settings().mlflow_artifacts / unit).as_uri())
+        unit, artifact_location=settings().mlflow_artifacts(unit))
     with mlflow.start_run(experiment_id=number, run_name=version):
         mlflow.set_tag("bundle", version)
         mlflow.log_params(params)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from moe.errors import FileFault, MoeError, ServiceDown
+from moe.errors import FileFault, MoeError, Retriable
 from moe.settings import settings
 
 DAGS = settings().dags
@@ -133,11 +133,11 @@ def test_every_task_starts_from_the_default_arguments(parsed: dict[str, Any]) ->
 
 def test_the_night_is_one_way(parsed: dict[str, Any]) -> None:
     edges = parsed["edges"]["nightly"]
-    way = ["simulate", "land", "features", "first_model", "score", "decide", "release", "make_live", "report"]
+    way = ["simulate", "land", "features", "first_model", "score", "decide", "release", "make_live", "report", "follow"]
     for step, after in pairwise(way):
         assert after in edges[step]
     assert edges["marts"] == ["score"] and "marts" in edges["features"]
-    assert "online" in edges["make_live"] and edges["online"] == edges["report"] == [], "the report waits for no store"
+    assert "online" in edges["make_live"] and edges["online"] == edges["follow"] == [], "the report waits for no store"
     assert set(edges) == {*way, "marts", "online"}
 
 
@@ -196,9 +196,35 @@ def test_only_what_mends_itself_is_tried_again(steps: Any) -> None:
     assert not mends_itself(MoeError("no model", "train one"), 1, at_a_desk=False)
     assert mends_itself(OSError("no space left"), 2, at_a_desk=False)
     assert not mends_itself(OSError("no space left"), 3, at_a_desk=False)
-    assert mends_itself(ServiceDown("Redis does not answer", "start it"), 2, at_a_desk=False)
-    assert not mends_itself(ServiceDown("Redis does not answer", "start it"), 3, at_a_desk=False)
+    assert mends_itself(Retriable("Redis does not answer", "start it"), 2, at_a_desk=False)
+    assert not mends_itself(Retriable("Redis does not answer", "start it"), 3, at_a_desk=False)
     assert not mends_itself(late, 1, at_a_desk=True)
+    assert mends_itself(Retriable("no answer", "wait"), 2, at_a_desk=False)
+    assert not mends_itself(Retriable("no answer", "wait"), 3, at_a_desk=False)
+
+
+@pytest.mark.parametrize(("run_type", "asked", "moves"), [
+    ("scheduled", False, True), ("manual", True, True), ("manual", False, False), ("backfill", True, False),
+])
+def test_followers_follow_runs_that_publish_alone(steps: Any, home: Path, monkeypatch: pytest.MonkeyPatch,
+                                                  run_type: str, asked: bool, moves: bool) -> None:
+    """A release is live, and what would follow it cannot be reached: who tries, fails."""
+    from moe import publish
+
+    night = SimpleNamespace(unit=SimpleNamespace(unit="shop"), date=date(2026, 6, 30))
+    how = steps.Asked(run_type, publish=asked)
+    said = steps.STEPS["follow"](night, how)
+    assert said == ("nothing is set to follow what is live" if moves else
+                    f"a {run_type} run that does not publish moves no follower")
+    monkeypatch.setenv("MOE_POSTGRES_URL", "postgresql://nobody@127.0.0.1:1/none")
+    settings.cache_clear()
+    assert steps.STEPS["follow"](night, how) == ("nothing is live yet" if moves else said)
+    publish.move("release", "shop", "2026-06-30", expected=None, effective=night.date, who="w", reason="r", facts={})
+    if moves:
+        with pytest.raises(Retriable, match="PostgreSQL is behind"):
+            steps.STEPS["follow"](night, how)
+    else:
+        assert steps.STEPS["follow"](night, how) == said
 
 
 def test_a_night_that_cannot_be_run_is_refused_with_a_remedy(home: Path) -> None:

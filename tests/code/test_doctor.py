@@ -19,7 +19,7 @@ def found(what: str) -> Check:
 
 def test_this_environment_is_the_locked_one(home: Path) -> None:
     checks = doctor.checks()
-    assert len(checks) == len({check.what for check in checks}) == 10
+    assert len(checks) == len({check.what for check in checks}) == 13
     wrong = [(check.what, check.found) for check in checks if not (check.ok or check.optional)]
     assert wrong == []
     assert not any(home.iterdir()), "looking changed something"
@@ -65,6 +65,20 @@ def test_a_database_without_pools_or_without_tables_is_told(home: Path) -> None:
         database.execute("insert into slot_pool values ('default_pool'), ('dbt')")
     check = found("Airflow")
     assert not check.ok and "no pool ['spark']" in check.found and "pools import" in check.remedy
+
+
+def test_services_that_are_set_and_do_not_answer_are_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("PostgreSQL").found.startswith("not set") and found("S3").found.startswith("not set")
+    for name in ("POSTGRES_URL", "MLFLOW_TRACKING_URI", "AIRFLOW_DATABASE"):
+        monkeypatch.setenv(f"MOE_{name}", "postgresql://moe:s3cret@127.0.0.1:1/moe")
+    for name, value in {"MOE_S3_URL": "s3://bucket", "MOE_S3_ENDPOINT": "http://127.0.0.1:1",
+                        "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "s3cret"}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    for what in ("PostgreSQL", "MLflow", "Airflow's", "S3"):
+        check = found(what)
+        assert not check.ok and "127.0.0.1:1" in check.found and check.remedy
+        assert "s3cret" not in repr(check)
 
 
 @pytest.mark.parametrize(("unit", "ok", "text"), [

@@ -23,16 +23,16 @@ from feast.protos.feast.types.Value_pb2 import Value
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from services import free_port, redis_server
 
 from feature_repo import online
 from feature_repo.store import KEYS, SERVICE, feature_store, night_features, training_features
 from moe import tables
-from moe.errors import MissingInput, MoeError, PublishError, ServiceDown
+from moe.errors import MissingInput, MoeError, PublishError, Retriable
 from moe.settings import settings
 from serving import feast_format
 from serving.online import EntityError, OnlineError, Reader, open_reader
 from tests.model.model_world import ADS, TRAFFIC, World, cutoff, put
-from tests.services import free_port, redis_server
 
 UNIT = "shop"
 STORES = ("sqlite", "redis")
@@ -328,7 +328,7 @@ def test_a_redis_that_is_down_and_comes_back(home: Path, tmp_path: Path, monkeyp
     with pytest.raises(OnlineError, match="does not answer") as down:
         reading.read(keys)
     assert "start Redis" in down.value.remedy
-    with pytest.raises(ServiceDown, match="does not answer"):
+    with pytest.raises(Retriable, match="does not answer"):
         online.materialize(UNIT, world.last)
     with redis_server(tmp_path, port):
         with pytest.raises(OnlineError, match="nothing of shop is online"):
