@@ -10,6 +10,7 @@ import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -45,6 +46,8 @@ class Settings(BaseSettings):
     spark_master: str = "local[*]"
     spark_memory: str = "2g"
     "Driver memory of the nightly Spark session: 1 million events need less than 1 GiB of it."
+    bid_training: Literal["local", "spark"] = "local"
+    "Where the bid model is trained: in the process, or on workers of the Spark master."
     threads: int = 0
     "Threads for DuckDB; 0 takes all cores."
     pseudonym_key: str = ""

@@ -1,4 +1,4 @@
-"""The nightly job `score`: tomorrow's rates of every line and segment, by the model of the night."""
+"""The nightly job `score`: tomorrow's rates and values of every line and segment, by the model of the night."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from moe import publish
 from moe.errors import MoeError
 from moe.jobs import Night
 from serving.bundle import Bundle, BundleError
+from training.bid_model import VALUE
 from training.dataset import columns
 
 SCORES = "features.score__line_segment"
@@ -27,12 +28,14 @@ def score(night: Night) -> dict[str, pa.Table]:
     features = night_features(unit, night.date)
     try:
         bundle = Bundle.load(night.settings.bundles / entry.moved_to)
-        rates = bundle.predict(columns(features, _days(features, night)))
+        predicted = bundle.predict(columns(features, _days(features, night)))
     except BundleError as error:
         raise MoeError(f"model {entry.moved_to} of unit {unit}: {error.message}",
                        f"copy its folder back from where it was made, or run `{train}`") from error
     scores: dict[str, Any] = {key: features[key].to_numpy(dtype=object) for key in KEYS}
-    return {SCORES: pa.table(scores | rates | {"model_version": pa.repeat(bundle.version, len(features))})}
+    values = {VALUE.name: predicted.get(VALUE.name, pa.nulls(len(features)))}
+    version = pa.repeat(bundle.version, len(features))
+    return {SCORES: pa.table(scores | predicted | values | {"model_version": version})}
 
 
 def _days(features: pd.DataFrame, night: Night) -> "pd.Series[Any]":

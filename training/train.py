@@ -19,6 +19,7 @@ from moe.errors import PublishError
 from moe.units import Unit
 from serving.bundle import Bundle
 from training import bundles, tracking
+from training.bid_model import VALUE, value_candidates, value_sample
 from training.dataset import TARGETS, columns, digest, inputs, sample, training_set
 from training.evaluate import Outcome, choose, facts
 from training.export import to_onnx
@@ -39,6 +40,9 @@ def train(unit: Unit, night: date) -> dict[str, Any]:
     frame = training_set(unit.unit, night)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes
         outcomes = [choose(target, sample(frame, target)) for target in TARGETS]
+        valued = value_sample(frame, outcomes[1].rate)
+        if len(valued.events):
+            outcomes.append(choose(VALUE, valued, value_candidates))
     model = to_onnx([outcome.rate for outcome in outcomes])
     about = _about(unit, night, frame, outcomes)
     folder = bundles.write(model, about)

@@ -23,15 +23,17 @@ def bid(
     recent = {(r["line_id"], r["segment"]): r for r in ads.to_pylist()}
     rows = [r for r in sorted(scores.to_pylist(), key=lambda r: (r["line_id"], r["segment"]))
             if r["line_id"] in lines and (r["line_id"], r["segment"]) in recent]
-    values = _value_per_conversion(history, order, night)
+    objective_is_money = night.unit.objective == "conversion_value"
+    known = _value_per_conversion(history, order, night)
+    predicted = [r.get("value_per_conversion") for r in rows]
+    values = [known[r["line_id"]] if value is None else value for r, value in zip(rows, predicted, strict=True)]
     seen = [recent[r["line_id"], r["segment"]] for r in rows]
     clicks = _expected_clicks(rows, seen, lines)
-    objective_is_money = night.unit.objective == "conversion_value"
     whole = allocation.to_pylist()[0]
     made = bids(
         np.array([order.index(r["line_id"]) for r in rows], dtype=np.int64),
         np.array([r["conversion_rate"] for r in rows]),
-        np.array([values[r["line_id"]] if objective_is_money else 1.0 for r in rows]),
+        np.array(values if objective_is_money else [1.0] * len(rows)),
         clicks,
         np.array([r["cost_per_click_7d"] for r in seen]),
         np.array([_cents(lines[line]["budget"]) for line in order], dtype=np.int64),
@@ -52,7 +54,8 @@ def bid(
         "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
         "click_rate": pa.array([r["click_rate"] for r in rows], pa.float64()),
         "conversion_rate": pa.array([r["conversion_rate"] for r in rows], pa.float64()),
-        "value_per_conversion": pa.array([values[r["line_id"]] for r in rows], pa.float64()),
+        "value_per_conversion": pa.array(values, pa.float64()),
+        "value_source": ["history" if value is None else "model" for value in predicted],
         "expected_clicks": pa.array(clicks, pa.float64()),
         "expected_spend": _money(made.expected_spend_cents),
         "binding": ["no_budget" if none else (str(b) or "none")
@@ -62,7 +65,8 @@ def bid(
 
 
 def _value_per_conversion(history: pa.Table, lines: list[str], night: Night) -> dict[str, float]:
-    """Value of a conversion by line in the unit's currency, shrunk to the unit's mean."""
+    """Value of a conversion by line in the unit's currency, shrunk to the unit's mean: for segments whose score has
+    none, since the night's model was trained before the unit reported values."""
     value, conversions = dict.fromkeys(lines, 0.0), dict.fromkeys(lines, 0.0)
     for r in history.to_pylist():
         if r["line_id"] in value and r["conversions"] is not None:
