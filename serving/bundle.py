@@ -17,7 +17,8 @@ import onnxruntime as ort
 
 FILES = ("bundle.json", "model.onnx")
 OUTPUTS = ("click_rate", "conversion_rate")
-"""Of every bundle: expected clicks an impression, and conversions a click (platforms may report more than one). A unit that reports values has `value_per_conversion` too: times the conversion rate, it is what a click is worth."""
+"""Of every bundle: expected clicks an impression, and conversions a click (platforms may report more than one).
+Where the unit reports values there is `value_per_conversion` too: times the conversion rate, a click's worth."""
 
 
 class BundleError(Exception):

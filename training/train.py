@@ -18,7 +18,7 @@ from moe import publish
 from moe.errors import PublishError
 from moe.units import Unit
 from serving.bundle import Bundle
-from training import bundles, tracking
+from training import bundles, landscape, tracking
 from training.bid_model import VALUE, value_candidates, value_sample
 from training.dataset import TARGETS, columns, digest, inputs, sample, training_set
 from training.evaluate import Outcome, choose, facts
@@ -48,8 +48,9 @@ def train(unit: Unit, night: date) -> dict[str, Any]:
     folder = bundles.write(model, about)
     parity = bundles.check_parity(Bundle.load(folder), [o.rate for o in outcomes],
                                   columns(frame, frame["business_date"]))
+    said = landscape.train(unit, night)
     result = {"unit": unit.unit, "night": night.isoformat(), "version": folder.name, "rows": len(frame),
-              **about["calibration"], **parity}
+              **about["calibration"], **parity, "bid_response": said}
     now = publish.effective("model", unit.unit, night)
     if now and now.moved_to == folder.name:
         tracking.follow(unit.unit, folder.name)
