@@ -24,7 +24,8 @@ from training.models import Baseline, Boosted, Rate, dispersion, prepare
 
 VALUE = Target("value_per_conversion", "conversion_value", "expected_conversions", "value_per_conversion_28d", "value")
 "Its exposure: the conversions that the conversion rate expects of a row's clicks."
-SPECIFICATION: dict[str, Any] = {"n_estimators": 100, "max_depth": 6, "learning_rate": 0.1, "subsample": 0.8, "random_state": 42}
+SPECIFICATION: dict[str, Any] = {"n_estimators": 100, "max_depth": 6, "learning_rate": 0.1, "subsample": 0.8,
+                                 "random_state": 42}
 WORKERS = 2
 "Spark tasks that train together; each needs a core of the master's at the same time."
 

@@ -33,10 +33,8 @@ LANDSCAPE = "core.bid_landscape__bid"
 RESPONSE = "features.bid_response__line_segment_bid"
 LOOKBACK_DAYS = 28
 ELIGIBLE_DAYS = 7
-GRID = 32
-"Bids a segment, in equal steps of the logarithm from the unit's floor to its cap."
-LEAST_OF_CAP = 1e-3
-"Where the unit has no floor, the grid starts at this share of its cap."
+MOST_BIDS = 32
+"A segment's curve is told at so many bids at most."
 WIN_RATE = Target("win_rate", "impressions", "eligible_impressions", "")
 PRICE = Target("cost_per_click", "spend", "clicks", "cost_per_click_7d", "value")
 
@@ -168,8 +166,9 @@ def response(night: Night, features: pd.DataFrame) -> pa.Table:
     entry = publish.effective("bid_model", night.unit.unit, night.date)
     if entry is None:
         return empty
-    eligible = _eligible(landscapes(night.unit.unit, night.date), night.date)
-    rows = features.merge(eligible, on=list(KEYS)).merge(pd.DataFrame({"bid": _grid(night.unit)}), how="cross")
+    found = landscapes(night.unit.unit, night.date)
+    grid = pd.DataFrame({"bid": _bids(found, night.unit)})
+    rows = features.merge(_eligible(found, night.date), on=list(KEYS)).merge(grid, how="cross")
     if rows.empty:
         return empty
     bundle = Bundle.load(night.settings.bundles / entry.moved_to)
@@ -187,6 +186,8 @@ def _eligible(found: pd.DataFrame, night: date) -> pd.DataFrame:
     return daily.groupby(list(KEYS)).mean().reset_index()
 
 
-def _grid(unit: Unit) -> FloatArray:
-    cap = float(unit.bids.cap)
-    return np.unique(np.round(np.geomspace(max(float(unit.bids.floor), cap * LEAST_OF_CAP), cap, GRID), 4))
+def _bids(found: pd.DataFrame, unit: Unit) -> FloatArray:
+    """Bids between the unit's floor and cap that the landscapes tell of: between two of them trees know no slope."""
+    told = np.unique(np.ceil(found["bid"].to_numpy() * 10_000 - 1e-6) / 10_000)
+    told = told[(told > 0) & (told >= float(unit.bids.floor)) & (told <= float(unit.bids.cap))]
+    return told[np.unique(np.linspace(0, len(told) - 1, MOST_BIDS).round().astype(int))] if len(told) else told
