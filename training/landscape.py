@@ -40,7 +40,7 @@ PRICE = Target("cost_per_click", "spend", "clicks", "cost_per_click_7d", "value"
 
 _ROWS = """
     select line_id, segment, business_date, bid::double as bid, eligible_impressions::double as eligible_impressions,
-        impressions::double as impressions, clicks, spend::double as spend,
+        impressions::double as impressions, clicks::double as clicks, spend::double as spend,
         concat_ws('/', source, account_id, platform, campaign_id, ad_group_id, ad_id, placement, region) as ad_group
     from ({known}) where business_date > date '{since}' and business_date <= date '{night}' and line_id <> 'unplaced'
     order by all

@@ -201,7 +201,7 @@ class Auctions(World):
     def _write(self, index: int, rng: np.random.Generator) -> None:
         eligible = rng.poisson(3000, len(self.line))
         won = rng.binomial(np.repeat(eligible, len(BIDS)), self.win_rate(BIDS).ravel())
-        clicks = won * 0.02
+        clicks = rng.binomial(won, 0.02)
         spend = np.round(clicks * self.price(BIDS).ravel() * rng.lognormal(0, 0.05, len(won)), 6)
         each, n = np.repeat(np.arange(len(self.line)), len(BIDS)), len(won)
         day: date = self.night(index)
