@@ -6,9 +6,10 @@ whose clicks would then cost more than its budget scales all its bids by one fac
 Learning in repeated auctions with budgets; Conitzer et al. 2022, Multiplicative pacing equilibria: value
 over 1 + multiplier).
 
-Spend model: the segment's expected clicks at today's cost per click, each paid at the lower of the bid and
-that cost. Fewer clicks at a lower bid are not modelled, so expected spend errs on the high side, and it
-never falls as a bid rises, so bisection finds the largest factor that fits.
+Spend model: where the unit delivers bid landscapes, the clicks that a bid wins at their clearing price (`Landscape`).
+Elsewhere the segment's expected clicks at today's cost per click, each paid at the lower of the bid and that cost:
+fewer clicks at a lower bid are not modelled there, so expected spend errs on the high side. Either never falls as a
+bid rises, so bisection finds the largest factor that fits.
 
 Bids are int64 ten-thousandths of the currency unit, for DECIMAL(18, 4).
 """
@@ -27,10 +28,37 @@ MOST = 10**15  # where no cap is given; a float still counts it exactly
 
 
 @dataclass(frozen=True, eq=False)
+class Landscape:
+    """What bids win a day, of m rows at g bids, rising. A row of NaN has none. Between two bids both curves are
+    straight, below the least bid clicks fall to none at 0, and above the largest nothing more is won."""
+
+    bid: IntArray  # (g,) ten-thousandths, rising, all above 0
+    clicks: FloatArray  # (m, g) never falling
+    cost_per_click: FloatArray  # (m, g) currency units, never falling
+
+    def at(self, bid: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Clicks and their cost at one bid a row, each (m,); a click never costs more than the bid."""
+        nothing = np.zeros((len(bid), 1)) + 0.0 * self.clicks[:, :1]
+        grid = np.concatenate([[0], self.bid])
+        clicks = _between(grid, np.hstack([nothing, self.clicks]), bid)
+        cost = _between(grid, np.hstack([nothing, self.cost_per_click]), bid)
+        return clicks, np.minimum(cost, bid / SCALE)
+
+
+def _between(grid: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
+    """Linear interpolation with one row of values each."""
+    right = np.clip(np.searchsorted(grid, at, side="right"), 1, grid.size - 1)
+    low, high = (np.take_along_axis(values, j[:, None], axis=1)[:, 0] for j in (right - 1, right))
+    share = np.minimum((at - grid[right - 1]) / (grid[right] - grid[right - 1]), 1.0)
+    return np.asarray(low + share * (high - low))
+
+
+@dataclass(frozen=True, eq=False)
 class Bids:
     """Bids of m line × segment rows, in the order given."""
 
     bid: IntArray  # (m,) ten-thousandths of the currency unit; 0 means do not bid
+    expected_clicks: FloatArray  # (m,) a day at the bid
     expected_spend_cents: IntArray  # (m,) adds up, for each line, to its expected spend rounded down
     binding: NDArray[np.str_]  # (m,) 'cap', 'floor', 'budget' or '' where the bid is the click's worth
     reason: tuple[str, ...]  # (m,) one sentence
@@ -49,16 +77,17 @@ def bids(
     price_floor: float,
     bid_floor: ArrayLike = 0,
     bid_cap: ArrayLike = MOST,
+    landscape: Landscape | None = None,
 ) -> Bids:
     """Bid of each line × segment row, so that no line is expected to spend more than its budget.
 
     Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the platform reports
     so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected a day at the current
-    `cost_per_click` (currency units). `budget_cents` (n,). `shadow_price` is the allocation's, not below
-    `price_floor`: 1 never pays more for a click than it returns, 1.25 keeps a fifth of its value as margin.
-    `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops
-    its least worthy segments (bid 0), because a platform refuses a bid below its floor. Raises ValueError on
-    bad input.
+    `cost_per_click` (currency units); a row of the `landscape` replaces both. `budget_cents` (n,).
+    `shadow_price` is the allocation's, not below `price_floor`: 1 never pays more for a click than it returns,
+    1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line
+    that cannot afford its floors drops its least worthy segments (bid 0), because a platform refuses a bid below
+    its floor. Raises ValueError on bad input.
     """
     i = np.asarray(line, dtype=np.int64)
     budget = np.asarray(budget_cents, dtype=np.int64)
@@ -73,9 +102,17 @@ def bids(
     worth = np.minimum(rate * value / price * SCALE, MOST)
     wanted = np.clip(worth, floor, cap)
 
+    def bought(bid: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Clicks and currency units a day of each row."""
+        paid = np.minimum(bid / SCALE, cost)
+        if landscape is None:
+            return n_clicks, n_clicks * paid
+        won, price = landscape.at(bid)
+        known = ~np.isnan(won)
+        return np.where(known, won, n_clicks), np.where(known, won * price, n_clicks * paid)
+
     def spend(bid: IntArray) -> FloatArray:
-        """Currency units a day of each row."""
-        return n_clicks * np.minimum(bid / SCALE, cost)
+        return bought(bid)[1]
 
     def fits(bid: IntArray) -> NDArray[np.bool_]:
         return np.asarray(np.bincount(i, spend(bid), budget.size) * 100 <= budget + 1e-6)
@@ -101,7 +138,7 @@ def bids(
         _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price))
         for why, b, least, money, at in zip(binding, bid, floor, budget[i], i, strict=True)
     )
-    return Bids(bid, _whole_cents(i, spend(bid) * 100), binding, text, low)
+    return Bids(bid, bought(bid)[0], _whole_cents(i, spend(bid) * 100), binding, text, low)
 
 
 def _check(

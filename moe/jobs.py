@@ -130,7 +130,7 @@ NIGHT: tuple[Job, ...] = (
         "score",
         "training.score:score",
         reads={},
-        writes=("features.score__line_segment",),
+        writes=("features.score__line_segment", "features.bid_response__line_segment_bid"),
     ),
     Job(
         "curves",
@@ -159,6 +159,7 @@ NIGHT: tuple[Job, ...] = (
             "scores": Read("features.score__line_segment"),
             "ads": Read("features.ads__line_segment"),
             "history": Read(MARTS),
+            "response": Read("features.bid_response__line_segment_bid", optional=True),
         },
         writes=("out.bid__line_segment",),
         needs_night_before=True,

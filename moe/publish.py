@@ -17,7 +17,7 @@ from moe.errors import PublishError
 from moe.settings import settings
 from moe.tables import commit_point
 
-Kind = Literal["release", "model"]
+Kind = Literal["release", "model", "bid_model"]
 
 
 @dataclass(frozen=True)

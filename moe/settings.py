@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     "Spark catalog of Iceberg tables in which every partition is kept too, and which Spark reads. Empty: files alone."
     dbt_target: Literal["duckdb", "spark"] = "duckdb"
     "Where the marts are built; the rows are the same."
+    bid_training: Literal["local", "spark"] = "local"
+    "Where the bid model is trained: in the process, or on workers of the Spark master."
     threads: int = 0
     "Threads for DuckDB; 0 takes all cores."
     pseudonym_key: str = ""

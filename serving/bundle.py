@@ -17,7 +17,8 @@ import onnxruntime as ort
 
 FILES = ("bundle.json", "model.onnx")
 OUTPUTS = ("click_rate", "conversion_rate")
-"Expected clicks an impression, and expected conversions a click (platforms may report more than one)."
+"""Of every bundle: expected clicks an impression, and conversions a click (platforms may report more than one).
+Where the unit reports values there is `value_per_conversion` too: times the conversion rate, a click's worth."""
 
 Bounds = tuple[float, float, float]
 
@@ -60,6 +61,11 @@ class Bundle:
         found = (stated.get(name) for name in OUTPUTS)
         return tuple((stated["level"], *ends) if ends else None for ends in found)
 
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """What the graph predicts: OUTPUTS, and more where the unit has it."""
+        return tuple(output.name for output in self.session.get_outputs())
+
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
         """Load a bundle whose folder's name is its version. Raises BundleError where the two do not agree."""
@@ -79,7 +85,7 @@ class Bundle:
         return cls(folder.name, {f["name"]: f["type"] for f in about["features"]}, about, session)
 
     def predict(self, rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Rates of n rows, each float64 of shape (n,). `rows` holds one column of n values a feature.
+        """Rates and values of n rows, each float64 of shape (n,). `rows` holds one column of n values a feature.
 
         A missing number is NaN or None, a missing or unknown name None or any text; `int64` features may not
         be missing. Other columns are left alone. Raises BundleError that names the column at fault.
@@ -89,8 +95,8 @@ class Bundle:
         if len(set(sizes.values())) > 1:
             raise BundleError(f"columns differ in length: {sizes}", "give one value a row in every column")
         if not next(iter(sizes.values())):
-            return {name: np.empty(0) for name in OUTPUTS}
-        rates = dict(zip(OUTPUTS, self.session.run(list(OUTPUTS), feed), strict=True))
+            return {name: np.empty(0) for name in self.outputs}
+        rates = dict(zip(self.outputs, self.session.run(None, feed), strict=True))
         for name, values in rates.items():
             if not np.isfinite(values).all():
                 row = int(np.flatnonzero(~np.isfinite(values))[0])

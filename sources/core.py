@@ -18,11 +18,14 @@ UNPLACED = "unplaced"
 _ADDED = {
     "core.ad_performance__ad_day": ("source", "line_id", "line_name", "currency_original", "spend_original",
                                     "conversion_value_original"),
+    "core.bid_landscape__bid": ("source", "line_id", "line_name", "currency_original", "spend_original",
+                                "bid_original"),
     "core.order__order": ("currency_original", "order_value_original"),
 }
 """Columns of core tables that no mapping gives."""
-_AMOUNTS = ("spend", "conversion_value", "order_value")
-_DATES = {"core.ad_performance__ad_day": "business_date", "core.order__order": "cast(ordered_at as date)"}
+_AMOUNTS = ("spend", "conversion_value", "order_value", "bid")
+_DATES = {"core.ad_performance__ad_day": "business_date", "core.bid_landscape__bid": "business_date",
+          "core.order__order": "cast(ordered_at as date)"}
 
 
 def mapped_terms(target: Contract) -> Contract:

@@ -75,8 +75,9 @@ def gate(source: str, mapping: Mapping, delivery: Delivery, night: Night) -> Gat
             bad = len(set(faults[name].column("row").to_pylist()))
             done.counts[name] = (bad, file.rows.num_rows + len(file.ragged))
         done.rows = _clean(connection, mapping.target, target, faults[main.name])
+        happened = mapping.fills != "core.bid_landscape__bid"  # simulated spend is nobody's
         done.quarantine = pa.concat_tables([
-            quarantine(connection, source, file, faults[name], measured=name == mapping.main)
+            quarantine(connection, source, file, faults[name], measured=happened and name == mapping.main)
             for name, file in delivery.files.items()
         ])
         if mapping.target.kind == "report":

@@ -24,7 +24,8 @@ from sources.core import mapped_terms
 from sources.files import quoted
 from sources.typed import typed
 
-ROWS = ("core.ad_performance__ad_day", "core.web_event__event", "core.order__order", "core.override__override")
+ROWS = ("core.ad_performance__ad_day", "core.bid_landscape__bid", "core.web_event__event", "core.order__order",
+        "core.override__override")
 """The core tables that mappings fill."""
 
 

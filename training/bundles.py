@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from moe.errors import MoeError
 from moe.settings import settings
 from serving.bundle import Bundle, BundleError, content_hash
 from training.export import at_split
-from training.models import Rate
+from training.models import Monotone, Rate
 
 TOLERANCE = 1e-5
 "Largest relative difference between the graph and the fitted model."
@@ -41,7 +41,7 @@ def write(model: bytes, about: dict[str, Any]) -> Path:
     return folder
 
 
-def check_parity(bundle: Bundle, rates: list[Rate], columns: Mapping[str, Any]) -> dict[str, float]:
+def check_parity(bundle: Bundle, rates: Sequence[Rate | Monotone], columns: Mapping[str, Any]) -> dict[str, float]:
     """The largest relative difference over all rows, and rows at a split that were left out of it.
 
     Raises MoeError where another row differs by more than the tolerance: such a bundle must not go live.

@@ -28,12 +28,16 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Target:
-    """A rate: events by exposure. `baseline` is the feature that the ad jobs already estimate it by."""
+    """A rate: events by exposure. `baseline` is the feature that the ad jobs already estimate it by.
+
+    A value (`kind`) is a rate too: an amount by the conversions expected.
+    """
 
     name: str
     events: str
     exposure: str
     baseline: str
+    kind: str = "rate"
 
 
 TARGETS = (

@@ -1,5 +1,6 @@
 """Choosing between candidates, calibration, and what is said about the winner."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +77,11 @@ def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
     return table.assign(ratio=(table["predicted"] / table["observed"]).where(table["observed"] > 0))
 
 
-def choose(target: Target, sample: Sample) -> Outcome:
+Fit = Callable[[Target, Sample], list[Rate]]
+"Gives the candidates fitted on training dates, the simplest first."
+
+
+def choose(target: Target, sample: Sample, fit: Fit = candidates) -> Outcome:
     """Fit on the oldest dates, choose and calibrate on later ones, measure on the latest.
 
     What is measured is what is shipped: the winner is not fitted again on the dates that judged it. It is
@@ -88,8 +93,8 @@ def choose(target: Target, sample: Sample) -> Outcome:
         why = f"{len(sample.events)} rows on {days} dates with {total:g} {target.events}"
         mean = total / float(sample.exposure.sum()) if total else 0.0
         return Outcome(Rate(target, Baseline(), mean), {}, pd.DataFrame(),
-                       f"the 28-day shrunk rate is used as it is: {why} are too little to fit a model")
-    fitted = candidates(target, parts["train"])
+                       f"the 28-day shrunk {target.kind} is used as it is: {why} are too little to fit a model")
+    fitted = fit(target, parts["train"])
     winner = fitted[0]
     for challenger in fitted[1:]:
         if better(parts["choose"], challenger, winner):
@@ -102,7 +107,7 @@ def choose(target: Target, sample: Sample) -> Outcome:
     expected = parts["choose"].exposure * outcome.rate.predict(parts["choose"].columns)
     outcome = replace(outcome, interval=factors(parts["choose"].events, expected))
     why = f"what won on earlier dates ({chosen}, calibrated) lost to it on the latest"
-    return replace(outcome, said=f"the 28-day shrunk rate is used as it is: {why}") if lost else outcome
+    return replace(outcome, said=f"the 28-day shrunk {target.kind} is used as it is: {why}") if lost else outcome
 
 
 def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outcome:
@@ -123,10 +128,10 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     for part, rows in parts.items():
         metrics[f"rows_{part}"], metrics[f"events_{part}"] = float(len(rows.events)), float(rows.events.sum())
     gain = 1.0 - metrics["deviance_report"] / max(metrics["deviance_report_baseline"], 1e-12)
-    name = winner.correction.name
-    said = f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk rate's"
+    name, kind = winner.correction.name, winner.target.kind
+    said = f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk {kind}'s"
     if name == "baseline":
-        said = "the 28-day shrunk rate, calibrated, is used: no model was surely better on later dates"
+        said = f"the 28-day shrunk {kind}, calibrated, is used: no model was surely better on later dates"
     return Outcome(winner, metrics, table, said, str(late.dates.min()))
 
 

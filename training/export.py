@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from training.dataset import inputs
-from training.models import CLIP, LARGEST_CORRECTION, Boosted, Preparation, Rate, Regression
+from training.models import CLIP, LARGEST_CORRECTION, Boosted, Monotone, Preparation, Rate, Regression
 
 OPSET = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
 IR_VERSION = 10
@@ -40,9 +40,28 @@ def to_onnx(rates: list[Rate]) -> bytes:
     graph = _Graph()
     for rate in rates:
         _rate(graph, rate)
-    ends = [helper.make_tensor_value_info(rate.target.name, TensorProto.DOUBLE, ["n"]) for rate in rates]
-    starts = [helper.make_tensor_value_info(name, _TYPES[kind], ["n"]) for name, kind in inputs().items()]
-    body = helper.make_graph(graph.nodes, "line_performance", starts, ends, graph.constants)
+    return _model(graph, "line_performance", inputs(), [rate.target.name for rate in rates])
+
+
+def monotone_to_onnx(curves: list[Monotone], given: dict[str, str]) -> bytes:
+    """As `to_onnx`, of curves; `given` are the inputs with their types."""
+    graph = _Graph()
+    for curve in curves:
+        to = curve.target.name
+        trees = _trees(graph, to, curve.correction)
+        margin = graph.add("Reshape", [trees, graph.constant(f"{to}_rows", [-1], np.int64)], f"{to}_flat")
+        if curve.is_share:
+            graph.add("Sigmoid", [margin], to)
+        else:
+            factor = graph.add("Exp", [margin], f"{to}_factor")
+            graph.add("Mul", [factor, graph.constant(f"{to}_scale", curve.scale)], to)
+    return _model(graph, "bid_response", given, [curve.target.name for curve in curves])
+
+
+def _model(graph: _Graph, name: str, given: dict[str, str], outputs: list[str]) -> bytes:
+    ends = [helper.make_tensor_value_info(output, TensorProto.DOUBLE, ["n"]) for output in outputs]
+    starts = [helper.make_tensor_value_info(name, _TYPES[kind], ["n"]) for name, kind in given.items()]
+    body = helper.make_graph(graph.nodes, name, starts, ends, graph.constants)
     model = helper.make_model(body, opset_imports=OPSET, ir_version=IR_VERSION, producer_name="moe")
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
@@ -132,7 +151,7 @@ def tree_attributes(trees: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return found
 
 
-def at_split(rate: Rate, columns: dict[str, Any], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+def at_split(rate: Rate | Monotone, columns: dict[str, Any], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
     """Which of some rows hold a number within rounding of a split, where a last digit decides the branch."""
     if not isinstance(rate.correction, Boosted):
         return np.zeros(len(rows), dtype=bool)

@@ -31,6 +31,7 @@ _LABELS = """
     select line_id, segment, business_date,
         sum(impressions)::double as impressions, sum(clicks)::double as clicks,
         sum(conversions) filter (known >= {least})::double as conversions,
+        sum(conversion_value) filter (conversions is not null and known >= {least})::double as conversion_value,
         -- whole units of a thousandth, so that the sum does not depend on the order of the rows
         sum(round(clicks * known * 1000)::bigint)
             filter (conversions is not null and known >= {least})::double / 1000 as conversion_clicks
@@ -43,7 +44,7 @@ def labels(unit: str, night: date) -> pd.DataFrame:
     """One row a line, segment and business date of the lookback, in key order.
 
     `impressions` and `clicks`; `conversions` and `conversion_clicks`, the clicks whose conversions those are
-    so far, both null while unknown.
+    so far, both null while unknown; `conversion_value` of those conversions, null where none is reported.
     """
     since = night - timedelta(days=LOOKBACK_DAYS)
     with tables.connect() as connection:

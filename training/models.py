@@ -152,6 +152,21 @@ class Rate:
         return self.calibration * self.base(columns) * np.exp(log_factor)
 
 
+@dataclass(frozen=True)
+class Monotone:
+    """A curve that never falls with an input: a share, or `scale` times an exponential."""
+
+    target: Target
+    correction: Boosted
+    scale: float
+    is_share: bool
+
+    def predict(self, columns: Mapping[str, Any]) -> FloatArray:
+        """Shape (n,)."""
+        margin = self.correction.log_factor(columns)
+        return 1.0 / (1.0 + np.exp(-margin)) if self.is_share else self.scale * np.exp(margin)
+
+
 def candidates(target: Target, train: Sample) -> list[Rate]:
     """The candidates fitted on the training dates, the simplest first."""
     import xgboost as xgb

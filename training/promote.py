@@ -16,7 +16,7 @@ from moe.errors import PublishError
 from moe.settings import settings
 from moe.units import Unit, option
 from serving.bundle import Bundle, BundleError
-from training import tracking
+from training import landscape, tracking
 from training.compare import Check, HeldOut, compare
 from training.dataset import TARGETS, sample, training_set
 from training.labels import regions
@@ -36,6 +36,8 @@ class Verdict:
     "First night that the challenger decides; None where it was refused."
     said: str
     checks: tuple[Check, ...] = ()
+    bid_response: str = "not looked at"
+    "What came of the curves of win rate and price, which are judged by themselves."
 
     def facts(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,24 +56,25 @@ def promote(unit: Unit, night: date, *, who: str, reason: str, dry_run: bool = F
     row = tables.read(CHALLENGERS, unit.unit, trained[-1]).to_pylist()[0]
     live, version = publish.live("model", unit.unit), row["model_version"]
     now = live.moved_to if live else None
-    if now == version:
-        return Verdict(now, version, False, None, f"{version} is champion already, nothing moved")
     first = live is None or not live.facts.get("learnt", True)
     effective = trained[-1] if first else _next_night(unit.unit, trained[-1])
+    curves = "not looked at" if dry_run else landscape.promote(unit, trained[-1], effective, who)
+    if now == version:
+        return Verdict(now, version, False, None, f"{version} is champion already, nothing moved", (), curves)
     checks = () if first else tuple(_checks(unit, trained[-1], str(now), version))
     failed = [check for check in checks if not check.passed]
     if failed and not despite:
         said = f"refused: {'; '.join(f'{check.name}: {check.said}' for check in failed)}"
         if not dry_run:
             tracking.mark(unit.unit, version, {"promotion": "refused", "promotion_reason": said})
-        return Verdict(now, version, False, None, said, checks)
+        return Verdict(now, version, False, None, said, checks, curves)
     said = f"{now or 'nothing'} → {version}, effective from the night of {effective} on"
     if not dry_run:
         why = f"{reason}; despite {', '.join(check.name for check in failed)}" if failed else reason
         facts = {**json.loads(row["facts"]), "checks": {check.name: check.said for check in checks}}
         move(unit.unit, version, now, effective, who, why, facts)
     return Verdict(now, version, not dry_run, effective.isoformat(), f"{'would promote' if dry_run else 'promoted'}: "
-                   f"{said}", checks)
+                   f"{said}", checks, curves)
 
 
 def rollback(unit: Unit, version: str, *, who: str, reason: str, dry_run: bool = False) -> str:

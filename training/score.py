@@ -1,4 +1,4 @@
-"""The nightly job `score`: tomorrow's rates of every line and segment, by the model of the night."""
+"""The nightly job `score`: tomorrow's rates and values of every line and segment, by the model of the night."""
 
 from typing import Any
 
@@ -11,13 +11,15 @@ from moe.errors import MoeError
 from moe.jobs import Night
 from moe.units import option
 from serving.bundle import Bundle, BundleError
+from training import landscape
+from training.bid_model import VALUE
 from training.dataset import columns
 
 SCORES = "features.score__line_segment"
 
 
 def score(night: Night) -> dict[str, pa.Table]:
-    """One row a line and segment of the night, for the next day.
+    """One row a line and segment of the night, for the next day; and what bids win, where the unit tells.
 
     Raises MoeError where no model holds in the night, or its bundle is missing or damaged.
     """
@@ -28,12 +30,16 @@ def score(night: Night) -> dict[str, pa.Table]:
     features = night_features(unit, night.date)
     try:
         bundle = Bundle.load(night.settings.bundles / entry.moved_to)
-        rates = bundle.predict(columns(features, _days(features, night)))
+        predicted = bundle.predict(columns(features, _days(features, night)))
+        responses = landscape.response(night, features)
     except BundleError as error:
         raise MoeError(f"model {entry.moved_to} of unit {unit}: {error.message}",
                        f"copy its folder back from where it was made, or run `{train}`") from error
     scores: dict[str, Any] = {key: features[key].to_numpy(dtype=object) for key in KEYS}
-    return {SCORES: pa.table(scores | rates | {"model_version": pa.repeat(bundle.version, len(features))})}
+    values = {VALUE.name: predicted.get(VALUE.name, pa.nulls(len(features)))}
+    version = pa.repeat(bundle.version, len(features))
+    return {SCORES: pa.table(scores | predicted | values | {"model_version": version}),
+            landscape.RESPONSE: responses}
 
 
 def _days(features: pd.DataFrame, night: Night) -> "pd.Series[Any]":

@@ -17,6 +17,7 @@ from feature_repo.store import SERVICE
 from moe.jobs import Night
 from serving.bundle import Bundle
 from training import bundles, served, tracking
+from training.bid_model import VALUE, value_candidates, value_sample
 from training.dataset import TARGETS, columns, digest, sample, training_set
 from training.evaluate import Outcome, choose, facts
 from training.export import to_onnx
@@ -35,6 +36,9 @@ def train(night: Night) -> dict[str, pa.Table]:
     frame = training_set(unit, night.date)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes
         outcomes = [choose(target, sample(frame, target)) for target in TARGETS]
+        valued = value_sample(frame, outcomes[1].rate)
+        if len(valued.events):
+            outcomes.append(choose(VALUE, valued, value_candidates))
     model = to_onnx([outcome.rate for outcome in outcomes])
     about = _about(night, frame, outcomes)
     folder = bundles.write(model, about)

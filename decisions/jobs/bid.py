@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from decisions.bids import SCALE, bids
+from decisions.bids import SCALE, Landscape, bids
 from decisions.jobs.allocate import _cents, _money
 from moe.jobs import Night
 
@@ -15,7 +15,8 @@ DAYS = 7.0
 
 
 def bid(
-    night: Night, budgets: pa.Table, allocation: pa.Table, scores: pa.Table, ads: pa.Table, history: pa.Table
+    night: Night, budgets: pa.Table, allocation: pa.Table, scores: pa.Table, ads: pa.Table, history: pa.Table,
+    response: pa.Table,
 ) -> dict[str, pa.Table]:
     """Rows of out.bid__line_segment, for every line with a budget row and every segment scored."""
     lines = {r["line_id"]: r for r in budgets.to_pylist()}
@@ -23,15 +24,17 @@ def bid(
     recent = {(r["line_id"], r["segment"]): r for r in ads.to_pylist()}
     rows = [r for r in sorted(scores.to_pylist(), key=lambda r: (r["line_id"], r["segment"]))
             if r["line_id"] in lines and (r["line_id"], r["segment"]) in recent]
-    values = _value_per_conversion(history, order, night)
+    objective_is_money = night.unit.objective == "conversion_value"
+    known = _value_per_conversion(history, order, night)
+    predicted = [r.get("value_per_conversion") for r in rows]
+    values = [known[r["line_id"]] if value is None else value for r, value in zip(rows, predicted, strict=True)]
     seen = [recent[r["line_id"], r["segment"]] for r in rows]
     clicks = _expected_clicks(rows, seen, lines)
-    objective_is_money = night.unit.objective == "conversion_value"
     whole = allocation.to_pylist()[0]
     made = bids(
         np.array([order.index(r["line_id"]) for r in rows], dtype=np.int64),
         np.array([r["conversion_rate"] for r in rows]),
-        np.array([values[r["line_id"]] if objective_is_money else 1.0 for r in rows]),
+        np.array(values if objective_is_money else [1.0] * len(rows)),
         clicks,
         np.array([r["cost_per_click_7d"] for r in seen]),
         np.array([_cents(lines[line]["budget"]) for line in order], dtype=np.int64),
@@ -40,6 +43,7 @@ def bid(
         price_floor=1.0 if objective_is_money else 1e-9,
         bid_floor=int(night.unit.bids.floor * SCALE),
         bid_cap=int(night.unit.bids.cap * SCALE),
+        landscape=_landscape(response, rows),
     )
     no_budget = [lines[r["line_id"]]["budget"] == 0 for r in rows]
     return {"out.bid__line_segment": pa.table({
@@ -52,8 +56,9 @@ def bid(
         "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
         "click_rate": pa.array([r["click_rate"] for r in rows], pa.float64()),
         "conversion_rate": pa.array([r["conversion_rate"] for r in rows], pa.float64()),
-        "value_per_conversion": pa.array([values[r["line_id"]] for r in rows], pa.float64()),
-        "expected_clicks": pa.array(clicks, pa.float64()),
+        "value_per_conversion": pa.array(values, pa.float64()),
+        "value_source": ["history" if value is None else "model" for value in predicted],
+        "expected_clicks": pa.array(made.expected_clicks, pa.float64()),
         "expected_spend": _money(made.expected_spend_cents),
         "binding": ["no_budget" if none else (str(b) or "none")
                     for none, b in zip(no_budget, made.binding, strict=True)],
@@ -62,7 +67,8 @@ def bid(
 
 
 def _value_per_conversion(history: pa.Table, lines: list[str], night: Night) -> dict[str, float]:
-    """Value of a conversion by line in the unit's currency, shrunk to the unit's mean."""
+    """Value of a conversion by line in the unit's currency, shrunk to the unit's mean: for segments whose score has
+    none, since the night's model was trained before the unit reported values."""
     value, conversions = dict.fromkeys(lines, 0.0), dict.fromkeys(lines, 0.0)
     for r in history.to_pylist():
         if r["line_id"] in value and r["conversions"] is not None:
@@ -72,6 +78,23 @@ def _value_per_conversion(history: pa.Table, lines: list[str], night: Night) -> 
     mean = sum(value.values()) / total if total else 0.0
     return {line: (value[line] + mean * PRIOR_CONVERSIONS) / (conversions[line] + PRIOR_CONVERSIONS)
             for line in lines}
+
+
+def _landscape(response: pa.Table, rows: list[dict[str, Any]]) -> Landscape | None:
+    """What bids win in the rows' order: auctions times win rate times the row's click rate."""
+    if not response.num_rows:
+        return None
+    curves: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for r in sorted(response.to_pylist(), key=lambda r: r["bid"]):
+        curves.setdefault((r["line_id"], r["segment"]), []).append(r)
+    grid = [int(r["bid"] * SCALE) for r in next(iter(curves.values()))]
+    won, price = np.full((2, len(rows), len(grid)), np.nan)
+    for at, row in enumerate(rows):
+        curve = curves.get((row["line_id"], row["segment"]), [])
+        if curve:
+            won[at] = [r["eligible_impressions"] * r["win_rate"] * row["click_rate"] for r in curve]
+            price[at] = [r["cost_per_click"] for r in curve]
+    return Landscape(np.array(grid, dtype=np.int64), won, price)
 
 
 def _expected_clicks(rows: list[dict[str, Any]], seen: list[dict[str, Any]], lines: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.bids import SCALE, bids
+from decisions.bids import SCALE, Landscape, bids
 
 
 @st.composite
@@ -85,6 +85,46 @@ def test_a_higher_shadow_price_never_raises_a_bid_that_no_budget_limits(auction,
     before = bids(**auction)
     auction["shadow_price"] *= factor
     assert (bids(**auction).bid <= before.bid).all()
+
+
+def landscape_of(auction, seed):
+    """Curves that never fall for about two rows in three."""
+    random, m = np.random.default_rng(seed), auction["line"].size
+    grid = np.cumsum(random.integers(1, 4_000, 8))
+    clicks, cost = np.cumsum(random.gamma(0.5, 20, (m, 8)), axis=1), np.cumsum(random.gamma(0.5, 0.2, (m, 8)), axis=1)
+    none = random.random(m) < 0.3
+    clicks[none], cost[none] = np.nan, np.nan
+    return Landscape(grid, clicks, cost)
+
+
+@given(auctions(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=200)
+def test_limits_and_budgets_hold_on_landscapes(auction, seed):
+    given = landscape_of(auction, seed)
+    result = bids(**auction, landscape=given)
+    line, budget = auction["line"], auction["budget_cents"]
+    clicks, cost = auction["clicks"].copy(), np.minimum(result.bid / SCALE, auction["cost_per_click"])
+    for row in np.flatnonzero(~np.isnan(given.clicks[:, 0])):
+        clicks[row] = np.interp(result.bid[row], [0, *given.bid], [0, *given.clicks[row]])
+        paid = np.interp(result.bid[row], [0, *given.bid], [0, *given.cost_per_click[row]])
+        cost[row] = min(paid, result.bid[row] / SCALE)
+    assert np.allclose(result.expected_clicks, clicks)
+    spend = np.bincount(line, clicks * cost * 100, budget.size)
+    assert (spend <= budget + 1e-5).all()
+    assert np.allclose(np.bincount(line, result.expected_spend_cents, budget.size), np.floor(spend + 1e-6), atol=1)
+    assert (result.bid <= auction["bid_cap"]).all()
+    assert ((result.bid >= auction["bid_floor"]) | (result.bid == 0)).all()
+
+
+@given(auctions(), st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.integers(0, 10**6))
+@settings(deadline=None, max_examples=100)
+def test_a_higher_bid_never_wins_or_pays_less(auction, seed, low, more):
+    given, m = landscape_of(auction, seed), auction["line"].size
+    (clicks, cost), (most, dearest) = (given.at(np.full(m, bid)) for bid in (low, low + more))
+    some = ~np.isnan(clicks)
+    assert (clicks[some] <= most[some] * (1 + 1e-12)).all()
+    assert (cost[some] <= dearest[some] * (1 + 1e-12)).all()
+    assert (cost[some] <= low / SCALE).all()
 
 
 def test_one_night_by_hand():

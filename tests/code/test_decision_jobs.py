@@ -157,6 +157,9 @@ def test_days_whose_outcome_is_unknown_do_not_pull_a_curve_down() -> None:
         assert np.allclose(np.log(full), np.log(half), atol=0.25)
 
 
+NO_LANDSCAPE = empty("features.bid_response__line_segment_bid")
+
+
 def bid_inputs(outputs: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table]:
     keys = [(line, segment) for line in LINES for segment in ("DESKTOP", "MOBILE")]
     scores = pa.table({"line_id": [k[0] for k in keys], "segment": [k[1] for k in keys], "click_rate": [0.01] * 6,
@@ -166,12 +169,18 @@ def bid_inputs(outputs: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table]:
     return scores, ads
 
 
+def bid_rows(outputs: dict[str, pa.Table], scores: pa.Table, ads: pa.Table, response: pa.Table = NO_LANDSCAPE,
+             of: Unit | None = None) -> list[dict[str, Any]]:
+    plan = outputs["out.budget__line"], outputs["out.allocation__night"]
+    made = bid(Night(of or unit(), D), *plan, scores, ads, history(), response)
+    return made["out.bid__line_segment"].to_pylist()
+
+
 def test_bids_stay_under_their_cap_and_spend_within_the_budget() -> None:
     night = Night(unit(), D)
     outputs = decided(night)
     scores, ads = bid_inputs(outputs)
-    rows = bid(night, outputs["out.budget__line"], outputs["out.allocation__night"], scores, ads, history())[
-        "out.bid__line_segment"].to_pylist()
+    rows = bid_rows(outputs, scores, ads)
     assert len(rows) == 6
     got = budgets(outputs)
     for line in LINES:
@@ -181,12 +190,51 @@ def test_bids_stay_under_their_cap_and_spend_within_the_budget() -> None:
         assert all(r["bid"] <= r["bid_cap"] for r in mine)
 
 
+def test_a_value_of_the_model_is_used_and_the_line_s_history_where_it_has_none() -> None:
+    outputs = decided(Night(unit(), D))
+    scores, ads = bid_inputs(outputs)
+    ads = ads.set_column(2, "clicks_7d", pa.array([0.7] * 6))  # so few that no budget limits a bid
+    usual = bid_rows(outputs, scores, ads)
+    assert {r["value_source"] for r in usual} == {"history"}
+    values = pa.array([3 * usual[0]["value_per_conversion"], *[None] * 5], pa.float64())
+    found = bid_rows(outputs, scores.append_column("value_per_conversion", values), ads)
+    assert [r["value_source"] for r in found] == ["model", *["history"] * 5]
+    assert float(found[0]["bid"]) == pytest.approx(3 * float(usual[0]["bid"]), abs=2e-4)
+    assert found[1:] == usual[1:]
+
+
+def test_a_unit_that_counts_conversions_bids_without_values() -> None:
+    outputs = decided(Night(unit(), D))
+    scores, ads = bid_inputs(outputs)
+    counting = unit().model_copy(update={"objective": "conversions"})
+    dear = scores.append_column("value_per_conversion", pa.array([1e6] * 6))
+    amounts = [[r["bid"] for r in bid_rows(outputs, table, ads, of=counting)] for table in (scores, dear)]
+    assert amounts[0] == amounts[1]
+
+
+def test_where_a_landscape_tells_what_bids_win_clicks_and_spend_follow_it() -> None:
+    outputs = decided(Night(unit(), D))
+    scores, ads = bid_inputs(outputs)
+    without = bid_rows(outputs, scores, ads)
+    curve = [(Decimal("0.0500"), 0.1, 0.04), (Decimal("0.5000"), 0.4, 0.3), (Decimal("6.0000"), 0.8, 2.0)]
+    response = pa.Table.from_pylist([
+        {"unit": "u", "night": D, "line_id": "alpha", "segment": "DESKTOP", "bid": b, "eligible_impressions": 1000.0,
+         "win_rate": won, "cost_per_click": cost, "model_version": "b"} for b, won, cost in curve
+    ], schema=NO_LANDSCAPE.schema)
+    found = bid_rows(outputs, scores, ads, response)
+    assert found[2:] == without[2:]
+    amount, clicks = float(found[0]["bid"]), found[0]["expected_clicks"]
+    grid, won, cost = ([float(point[at]) for point in curve] for at in range(3))
+    assert clicks == pytest.approx(1000 * 0.01 * np.interp(amount, grid, won))
+    assert float(found[0]["expected_spend"]) == pytest.approx(clicks * np.interp(amount, grid, cost), abs=0.01)
+
+
 def test_a_release_that_keeps_every_rule_is_not_held_and_a_broken_one_is() -> None:
     night = Night(unit(), D)
     outputs = decided(night)
     scores, ads = bid_inputs(outputs)
     table, whole = outputs["out.budget__line"], outputs["out.allocation__night"]
-    bids = bid(night, table, whole, scores, ads, history())["out.bid__line_segment"]
+    bids = bid(night, table, whole, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
     none = empty("core.warning__finding")
     good = release(night, table, whole, bids, scores, none)["out.release__night"].to_pylist()[0]
     assert (good["held"], good["hold_reason"]) == (False, "")

@@ -26,6 +26,7 @@ from simulator.world import World
 from sources.mapping import load
 
 ORDERS, EVENTS, OVERRIDES = "core.order__order", "core.web_event__event", "core.override__override"
+LANDSCAPE = "core.bid_landscape__bid"
 NIGHT = date(2026, 6, 3)
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -444,3 +445,34 @@ def test_a_shipped_mapping_reads_a_delivery_without_its_side_file(advertiser: tu
             land(unit, NIGHT)
     finally:
         (deliveries / "hidden.csv").rename(deliveries / "google_ads" / str(NIGHT) / "account_history.csv")
+
+
+# --- bid landscapes ----------------------------------------------------------------------------------------
+
+
+def test_bid_landscapes_land_beside_the_report_in_the_unit_s_currency(tmp_path: Path) -> None:
+    text = {name: name for name in ("campaign_id", "campaign_name", "segment", "clicks")}
+    given = {"day": "2026-03-01", "account": "a1", "campaign_id": "brand", "campaign_name": "Brand",
+             "segment": "mobile", "bid": "500000", "eligible": "900", "won": "300", "clicks": "6", "cost": "2.5"}
+    mapping = {"description": "Bid simulations.", "fills": LANDSCAPE, "files": {"bids": {"path": "bids.csv"}},
+               "columns": text | {"business_date": "day", "platform": {"constant": "display"}, "account_id": "account",
+                                  "bid": {"column": "bid", "scale": "0.000001"}, "eligible_impressions": "eligible",
+                                  "impressions": "won", "spend": "cost", "currency": {"constant": "USD"}}}
+    sources = [*UNIT["sources"], {"name": "simulations", "mapping": "bids.yml", "path": "deliveries/{night}"}]
+    unit = shop(tmp_path / "shop", {"sources": sources})
+    (unit.folder / "bids.yml").write_text(yaml.safe_dump(mapping))
+    deliver(unit, D1, [row(D1)])
+    dearer = given | {"bid": "1000000", "won": "600", "clicks": "12", "cost": "9"}
+    deliver(unit, D1, [given, dearer, dearer, given | {"segment": "desktop", "won": "many"}], name="bids.csv",
+            columns=tuple(given))
+    with pytest.raises(FileFault, match="3 of 4 rows break the contract"):
+        land(unit, D1)
+    deliver(unit, D1, [given, dearer, given | {"segment": "desktop", "won": "-1"}], name="bids.csv",
+            columns=tuple(given))
+    land(unit, D1)
+    assert [(r["column"], r["spend"]) for r in read(QUARANTINE, unit, D1)] == [("impressions", None)]
+    found = known(unit, D1, LANDSCAPE)
+    assert [(r["bid"], r["bid_original"], r["spend"]) for r in found] == [
+        (Decimal("0.45"), Decimal("0.5"), Decimal("2.25")), (Decimal("0.9"), Decimal(1), Decimal("8.1"))]
+    assert {(r["line_id"], r["currency"], r["source"]) for r in found} == {("brand", "EUR", "simulations")}
+    assert len(known(unit, D1)) == 1

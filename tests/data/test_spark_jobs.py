@@ -18,7 +18,7 @@ from moe.contracts import ADDED, contract
 from moe.jobs import ADS, BY_NAME, Night
 from moe.settings import settings
 from moe.units import Bids, Budget, Source, Unit
-from spark_jobs.ads import PRIOR_CLICKS, PRIOR_IMPRESSIONS, PRIOR_PAID_CLICKS, ads
+from spark_jobs.ads import PRIOR_CLICKS, PRIOR_CONVERSIONS, PRIOR_IMPRESSIONS, PRIOR_PAID_CLICKS, ads
 from spark_jobs.customers import customers
 from spark_jobs.sessions import sessions
 from spark_jobs.traffic import traffic
@@ -295,9 +295,29 @@ def test_conversions_count_over_the_newest_28_dates_that_their_source_reports() 
     ]
 
 
+def test_the_value_of_a_conversion_is_the_line_s_and_counts_where_conversions_are_known() -> None:
+    def row(line: str, segment: str, conversions: int | None, value: int | None, ago: int = 0) -> dict[str, Any]:
+        amounts = {"conversions": conversions, "conversion_value": value}
+        return {"line_id": line, "segment": segment, "business_date": D - timedelta(days=ago), "clicks": 9,
+                **{name: None if n is None else Decimal(n) for name, n in amounts.items()}}
+
+    out = ads(NIGHT, frame(ADS, [
+        row("rich", "s", 3, 300), row("rich", "t", 1, 140), row("rich", "t", None, 999),  # not known: no value yet
+        row("poor", "s", 20, 200), row("poor", "s", 5, None, ago=1),  # a conversion without a value counts as one of 0
+        row("none", "s", 0, 0),
+    ]))
+    mean, prior = 640 / 29, PRIOR_CONVERSIONS
+    assert rows(out, LINES, "line_id", "segment", "value_per_conversion_28d") == [
+        ("none", "s", pytest.approx(mean)),
+        ("poor", "s", pytest.approx((200 + prior * mean) / (25 + prior))),
+        *(("rich", segment, pytest.approx((440 + prior * mean) / (4 + prior))) for segment in "st"),
+    ]
+
+
 def test_a_unit_without_impressions_has_rates_of_zero() -> None:
     out = ads(NIGHT, frame(ADS, [{}]))
-    assert rows(out, LINES, "click_rate_7d", "conversion_rate_28d", "cost_per_click_7d") == [(0.0, 0.0, 0.0)]
+    names = ("click_rate_7d", "conversion_rate_28d", "value_per_conversion_28d", "cost_per_click_7d")
+    assert rows(out, LINES, *names) == [(0.0, 0.0, 0.0, 0.0)]
 
 
 # Through the runner
@@ -392,7 +412,8 @@ def test_rows_do_not_depend_on_the_partitioning() -> None:
     given = frame(ADS, [
         {"line_id": f"l{i % 5}", "ad_id": str(i), "business_date": D - timedelta(days=dice.randrange(60)),
          "impressions": dice.randrange(10**6), "clicks": dice.randrange(999),
-         "spend": Decimal(dice.randrange(10**9)) / 997, "conversions": Decimal(dice.randrange(99))} for i in range(400)
+         "spend": Decimal(dice.randrange(10**9)) / 997, "conversions": Decimal(dice.randrange(99)),
+         "conversion_value": Decimal(dice.randrange(10**6)) / 97} for i in range(400)
     ])
     names = contract(LINES).column_names[2:]
     one, many = (rows(ads(NIGHT, given.repartition(n)), LINES, *names) for n in (1, 7))

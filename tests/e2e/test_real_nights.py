@@ -83,6 +83,7 @@ def test_bids_keep_their_cap_and_are_not_expected_to_overspend(company: Any) -> 
             spend[r["line_id"]] += r["expected_spend"]
         assert all(amount <= budget[line] for line, amount in spend.items())
         assert any(r["bid"] > 0 for r in bids)
+        assert {r["value_source"] for r in bids} == {"model"}
 
 
 def test_steps_without_their_inputs_are_skipped_and_named(company: Any) -> None:

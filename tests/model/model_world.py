@@ -20,6 +20,8 @@ CORE, COVERAGE = "core.ad_performance__ad_day", "core.coverage__account_day"
 SEGMENTS = ("new", "returning", "loyal")
 KNOWN = np.array([0.6, 0.85, 1.0])
 "Share of a date's conversions that nights 0, 1 and 2 after it report."
+SEGMENT_VALUE = np.array([0.6, 1.0, 1.6])
+"Value of a segment's conversion by its line's: what the line's own mean does not tell."
 WEEKDAY = np.array([1.0, 1.05, 1.1, 1.0, 0.95, 0.75, 0.7])
 
 
@@ -54,7 +56,9 @@ class World:
     drift: float = 0.04
     "Daily standard deviation of the click rate's logarithm."
     structure: bool = True
-    "Whether weekdays and visits matter."
+    "Whether weekdays, visits and the segment's value matter."
+    values: bool = True
+    "Whether the platform reports conversion values."
     before: int = 28
     "Days of history before the first night."
     counts: dict[str, np.ndarray] = field(default_factory=dict)
@@ -79,6 +83,10 @@ class World:
         final = rng.poisson(self.counts["clicks"] * self.conversion_rate * 4) / 4 * self.conversions
         self.counts["conversions"] = np.round(final, 6)
         self.bounce = bounce[:, :: len(SEGMENTS)]
+        line_value = np.repeat(rng.lognormal(np.log(40.0), 0.4, self.lines), len(SEGMENTS))
+        self.value = line_value * np.tile(SEGMENT_VALUE, self.lines) ** self.structure
+        # Orders differ: the standard deviation of one is 0.6 of its mean.
+        self.counts["value"] = np.round(rng.gamma(3 * self.counts["conversions"]) / 3 * self.value, 2)
 
     def night(self, index: int) -> date:
         return FIRST + timedelta(days=index)
@@ -108,6 +116,7 @@ class World:
         at, n = self.before + index, len(self.line)
         text = {name: np.full(n, "") for name in ("ad_group_id", "ad_id", "placement", "region")}
         conversions = [Decimal(str(round(c * KNOWN[age], 6))) for c in self.counts["conversions"][at]]
+        values = [Decimal(str(round(v * KNOWN[age], 2))) if self.values else None for v in self.counts["value"][at]]
         money = np.full(n, Decimal("1.5"))
         return {
             "source": np.full(n, "ads"), "account_id": np.full(n, "a"),
@@ -116,8 +125,8 @@ class World:
             "line_id": self.line, "line_name": self.line, "impressions": self.counts["impressions"][at],
             "clicks": self.counts["clicks"][at], "spend": money, "currency": np.full(n, "EUR"),
             "spend_original": money, "currency_original": np.full(n, "EUR"),
-            "conversions": np.array(conversions, dtype=object), "conversion_value": money,
-            "conversion_value_original": money}
+            "conversions": np.array(conversions, dtype=object), "conversion_value": np.array(values, dtype=object),
+            "conversion_value_original": np.array(values, dtype=object)}
 
     def write_ads(self, index: int, night: date | None = None, **changed: Any) -> None:
         until = self.before + index + 1
@@ -130,9 +139,14 @@ class World:
             "click_rate_7d": _shrunk(week["clicks"], week["impressions"], 1000),
             "click_rate_28d": _shrunk(month["clicks"], month["impressions"], 1000),
             "conversion_rate_28d": _shrunk(month["conversions"], month["clicks"], 100),
+            "value_per_conversion_28d": self._value_per_conversion(month) * self.values,
             "cost_per_click_7d": np.full(len(self.line), 0.8),
             "days_active_28d": np.full(len(self.line), 28.0),
             "event_at": [cutoff(night)] * len(self.line), "known_at": [cutoff(night)] * len(self.line)} | changed)
+
+    def _value_per_conversion(self, month: dict[str, np.ndarray]) -> np.ndarray:
+        value, conversions = (month[name].reshape(-1, len(SEGMENTS)).sum(axis=1) for name in ("value", "conversions"))
+        return np.repeat(_shrunk(value, conversions, 10), len(SEGMENTS))
 
     def write_traffic(self, index: int, **changed: Any) -> None:
         lines = sorted(set(self.line))

@@ -12,6 +12,7 @@ from moe.errors import MoeError
 from moe.settings import settings
 from serving.bundle import OUTPUTS, Bundle, BundleError
 from training import bundles
+from training.bid_model import VALUE
 from training.dataset import TARGETS, inputs, sample
 from training.export import to_onnx
 from training.models import Rate, candidates
@@ -60,7 +61,7 @@ def test_a_graph_that_differs_is_refused(fitted: list[list[Rate]], bundle: Bundl
 
 def test_rates_are_finite_and_not_negative(bundle: Bundle) -> None:
     rates = bundle.predict(odd_rows())
-    assert tuple(rates) == OUTPUTS
+    assert tuple(rates) == (*OUTPUTS, VALUE.name)
     for values in rates.values():
         assert values.dtype == np.float64
         assert values.shape == (3000,)

@@ -60,9 +60,9 @@ def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> N
     assert run.data.params["data_digest"]
     table = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/calibration.json")
     assert {"decile", "ratio", "target"} <= set(table["columns"])
-    assert len(table["data"]) == 20
+    assert len(table["data"]) == 30
     served = mlflow.onnx.load_model("models:/shop_line_performance@champion")
-    assert [o.name for o in served.graph.output] == ["click_rate", "conversion_rate"]
+    assert [o.name for o in served.graph.output] == ["click_rate", "conversion_rate", "value_per_conversion"]
 
 
 def test_the_bundle_says_what_it_is_without_a_clock(trained: Trained) -> None:
