@@ -22,7 +22,7 @@ def train(unit: Unit, night: date, who: str = "moe train") -> dict[str, Any]:
     if live and live.facts.get("learnt", True):
         return result | {"status": "challenger: `moe model promote` compares it with the champion"}
     verdict = promote(unit, night, who=who, reason=f"first model, trained on what was known in {night}")
-    return result | {"status": verdict["said"]}
+    return result | {"status": verdict["said"], "bid_response": verdict["bid_response"]}
 
 
 def promote(unit: Unit, night: date, **how: Any) -> dict[str, Any]:

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from moe import units
 from moe.settings import settings
 
 pytest_plugins = ["services"]
+
+
+@pytest.fixture(autouse=True)
+def no_units_of_other_tests() -> None:
+    units._FILES.clear()
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def test_a_roll_back_and_a_promotion_leave_the_nights_that_were_decided(home: An
     world = World(name="back", nights=16, lines=4, seed=6).write()
     first = train(unit("back"), world.last)["version"]
     put(SCORES, "back", world.last, {"line_id": ["l"], "segment": ["s"], "click_rate": [0.1], "conversion_rate": [0.1],
+                                     "value_per_conversion": [None],
                                      "model_version": [first]})
     world.counts["clicks"][-2] += 1
     world.write_core(world.nights - 1)
