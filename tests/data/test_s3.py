@@ -331,7 +331,6 @@ def test_a_service_that_does_not_answer(bucket: Any, monkeypatch: pytest.MonkeyP
     publish_night(D1)
     if fault == "closed":
         monkeypatch.setenv("MOE_S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     else:
         monkeypatch.setenv("MOE_S3_URL", "s3://nowhere/lake")
     settings.cache_clear()
