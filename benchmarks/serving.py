@@ -6,10 +6,11 @@
 Trains a small model, starts each server on one core with one onnxruntime thread, checks that it answers what the
 bundle says, and loads it from another core with wrk (Debian package `wrk`). The service runs with everything on:
 keys, checks, metrics, decision log. Printed: requests a second, median and 99th percentile, the processor time that
-the server spent on a request, and its peak memory. On a machine that does other work too, compare by that time.
+the server spent on a request, and its memory after it. On a machine that does other work too, compare by that time.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -20,9 +21,8 @@ import tempfile
 import time
 import timeit
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,112 +30,27 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.serving_servers import CONNECTIONS, PORT, SERVERS, Server, install, python
 from moe.settings import ROOT, settings
 from serving import keys
 from serving.bundle import OUTPUTS, Bundle
 
-PORT, CONNECTIONS, WARM_SECONDS = 8931, 32, 2
-COMMON = ("numpy==2.4.6", "onnxruntime==1.31.1")
-PEERS = settings().work / "peers"
-"The servers' environments, kept from run to run."
-out = Console()
-
-
-@dataclass(frozen=True)
-class Server:
-    """How a server is installed, started and asked. `{…}` in its command: folder, port, python."""
-
-    name: str
-    packages: tuple[str, ...]
-    command: tuple[str, ...]
-    path: str
-    body: Callable[[list[dict[str, Any]]], Any]
-    rates: Callable[[Any], list[float]]
-    "Click rates in an answer."
-    prepare: Callable[[Path, Path], None] = lambda folder, bundle: None
-    live: str = ""
-
-
-def _v2(rows: list[dict[str, Any]]) -> Any:
-    kinds = {str: "BYTES", int: "INT64", float: "FP64"}
-    return {"inputs": [{"name": name, "shape": [len(rows), 1], "datatype": kinds[type(rows[0][name])],
-                        "data": [row[name] for row in rows]} for name in rows[0]]}
-
-
-def _mlserver(batch: int) -> Callable[[Path, Path], None]:
-    def prepare(folder: Path, bundle: Path) -> None:
-        # debug off silences the access log; no worker process, since there is one core
-        (folder / "settings.json").write_text(json.dumps({
-            "debug": False, "http_port": PORT, "grpc_port": PORT + 1, "metrics_port": PORT + 2, "parallel_workers": 0}))
-        batching = {"max_batch_size": batch, "max_batch_time": 0.001} if batch else {}
-        (folder / "model-settings.json").write_text(json.dumps({
-            "name": "line", "implementation": "benchmarks.serving_peers.OnnxModel", **batching}))
-    return prepare
-
-
-def _mlflow(folder: Path, bundle: Path) -> None:
-    subprocess.run([_python("mlflow"), "-m", "benchmarks.serving_peers", "save-mlflow", bundle, folder / "model"],
-                   check=True, cwd=ROOT, capture_output=True)
-
-
-def _features(rows: list[dict[str, Any]]) -> Any:
-    return {"features": rows[0]} if len(rows) == 1 else {"rows": [{"features": row} for row in rows]}
-
-
-def _ours(answer: Any) -> list[float]:
-    return [p["predicted_ctr"] for p in answer.get("predictions", [answer])]
-
-
-def _mlserver_rates(answer: Any) -> list[float]:
-    return next(list(o["data"]) for o in answer["outputs"] if o["name"] == "click_rate")
-
-
-MLSERVER = {"packages": (*COMMON, "mlserver==1.7.1", "uvloop==0.21.0"),
-            "command": ("{bin}/mlserver", "start", "{folder}"), "path": "/v2/models/line/infer", "body": _v2,
-            "rates": _mlserver_rates, "live": "/v2/health/ready"}
-SERVERS = (
-    Server("serving", ("-r", str(ROOT / "requirements-serving.lock")), ("{python}", "-m", "serving"),
-           "/api/v1/predict", _features, _ours, live="/readyz"),
-    Server("mlserver", prepare=_mlserver(0), **MLSERVER),  # type: ignore[arg-type]
-    Server("mlserver, adaptive batching", prepare=_mlserver(CONNECTIONS), **MLSERVER),  # type: ignore[arg-type]
-    Server("mlflow", (*COMMON, "mlflow==3.17.2"),
-           ("{bin}/mlflow", "models", "serve", "-m", "{folder}/model", "-p", str(PORT), "--env-manager", "local",
-            "-w", "1"), "/invocations", lambda rows: {"dataframe_records": rows},
-           lambda answer: [p["click_rate"] for p in answer["predictions"]], _mlflow, "/ping"),
-    Server("fastapi", (*COMMON, "fastapi==0.165.0", "uvicorn==0.54.0", "uvloop==0.23.0", "httptools==0.9.0"),
-           ("{bin}/uvicorn", "benchmarks.serving_peers:fastapi_app", "--factory", "--port", str(PORT),
-            "--no-access-log"), "/predict", lambda rows: {"rows": [{"features": row} for row in rows]},
-           lambda answer: list(answer["click_rate"]), live="/openapi.json"),
-)
-
-
-def _environment(name: str) -> Path:
-    return PEERS / name.partition(",")[0]
-
-
-def _python(name: str) -> Path:
-    return _environment(name) / "bin" / "python"
-
-
-def install(server: Server) -> None:
-    mark = _environment(server.name) / "ready"
-    if not mark.exists():
-        out.print(f"installing {server.name} …")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", mark.parent], check=True)
-        subprocess.run([_python(server.name), "-m", "pip", "install", "-qq", *server.packages], check=True)
-        mark.touch()
+WARM_SECONDS = 2
+out = Console(width=110)
 
 
 @contextmanager
 def started(server: Server, folder: Path, bundle: Path, key_file: Path, core: int) -> Iterator[psutil.Process]:
     """A server on one core, answering."""
     server.prepare(folder, bundle)
-    holes = {"{folder}": str(folder), "{python}": str(_python(server.name)), "{bin}": str(_python(server.name).parent)}
+    holes = {"{folder}": str(folder), "{python}": str(python(server.name)), "{bin}": str(python(server.name).parent)}
     command = [re.sub(r"\{\w+\}", lambda hole: holes[hole[0]], part) for part in server.command]
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "BENCHMARK_BUNDLE": str(bundle), "SERVING_POINTER": str(settings().published / "model"
-        / "shop.json"), "SERVING_BUNDLES": str(settings().bundles), "SERVING_KEYS": str(key_file),
-        "SERVING_DECISIONS": str(folder / "decisions"), "SERVING_PORT": str(PORT), "OMP_NUM_THREADS": "1"}
+    pointer = settings().published / "model" / "shop.json"
+    of_service = {"POINTER": pointer, "BUNDLES": settings().bundles, "KEYS": key_file,
+                  "DECISIONS": folder / "decisions", "PORT": PORT}
+    environment = os.environ | {f"SERVING_{name}": str(value) for name, value in of_service.items()} | {
+        "PATH": f"{holes['{bin}']}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "BENCHMARK_BUNDLE": str(bundle),
+        "OMP_NUM_THREADS": "1"}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(["taskset", "-c", str(core), *command], cwd=ROOT, env=environment, stdout=log,
                                    stderr=log, start_new_session=True)
@@ -151,12 +66,10 @@ def started(server: Server, folder: Path, bundle: Path, key_file: Path, core: in
                 time.sleep(0.2)
         yield psutil.Process(process.pid)
     finally:
-        tree = [*psutil.Process(process.pid).children(recursive=True), process]
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            for one in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            process.terminate()
+            for one in psutil.wait_procs(tree, timeout=20)[1]:
                 one.kill()
 
 
@@ -174,8 +87,8 @@ def load(server: Server, rows: list[dict[str, Any]], key: str, seconds: int, cor
     script.write_text(f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
                       f'wrk.headers["X-API-Key"] = "{key}"\nwrk.body = [[{json.dumps(server.body(rows))}]]\n')
     said = subprocess.run(["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency",
-                           "-s", script, f"http://127.0.0.1:{PORT}{server.path}"], check=True, text=True,
-                          capture_output=True).stdout
+                           "--timeout", "20s", "-s", script, f"http://127.0.0.1:{PORT}{server.path}"], check=True,
+                          text=True, capture_output=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         sys.exit(f"{server.name} failed requests:\n{said}")
     units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -248,7 +161,7 @@ def measure(chosen: list[Server], home: Path, seconds: int, core: int, of_load: 
     folder = model()
     bundle, key_file = Bundle.load(folder), home / "keys.json"
     key = keys.add(key_file, "benchmark", 1)
-    table = Table("server", "batch", "requests/s", "rows/s", "p50 ms", "p99 ms", "CPU µs a request", "peak MiB")
+    table = Table("server", "batch", "requests/s", "rows/s", "p50 ms", "p99 ms", "CPU µs a request", "MiB")
     for batch in (1, 64):
         rows = [example(bundle)] * batch
         for server in chosen:

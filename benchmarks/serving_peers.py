@@ -20,10 +20,10 @@ def fastapi_app() -> Any:
 
     bundle = Bundle.load(os.environ[FOLDER])
     kinds: dict[str, Any] = {"double": (float | None, None), "int64": (int, ...), "string": (str | None, None)}
-    features = create_model("Features", **{name: kinds[kind] for name, kind in bundle.features.items()})
+    Features = create_model("Features", **{name: kinds[kind] for name, kind in bundle.features.items()})
 
     class Row(BaseModel):
-        features: features  # type: ignore[valid-type]
+        features: Features  # type: ignore[valid-type]
 
     class Body(BaseModel):
         rows: list[Row]

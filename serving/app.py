@@ -9,13 +9,26 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from itertools import count
 from typing import Any
 
 import msgspec
 
 from serving.answers import Answer, BatchAnswer, Ready, Source
+from serving.http import (
+    JSON,
+    PROBLEM,
+    TEXT,
+    CallerGone,
+    Message,
+    Receive,
+    Send,
+    allow,
+    answer,
+    check_json,
+    read_body,
+    refuse,
+)
 from serving.keys import Keys
 from serving.log import Decision, DecisionLog
 from serving.lookup import Lookup
@@ -26,19 +39,8 @@ from serving.predict import Predictor
 from serving.problems import Problem, described
 from serving.settings import Settings
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 PREDICT = "/api/v1/predict"
-JSON, PROBLEM, METRICS = b"application/json", b"application/problem+json", b"text/plain; version=0.0.4; charset=utf-8"
-LINGER_SECONDS = 2.0
-"How long a refused body is read and thrown away, so that the caller can read the refusal before the end."
 log = logging.getLogger("serving")
-
-
-class CallerGone(Exception):
-    """The caller closed the connection before the body was whole."""
 
 
 class App:
@@ -64,7 +66,7 @@ class App:
         extra: dict[str, str] = {"x-request-id": request_id}
         try:
             if path == PREDICT:
-                _allow(method, "POST")
+                allow(method, "POST")
                 started = time.perf_counter()
                 status, kind, body = 200, JSON, await self._predict(headers, receive, request_id)
                 self.metrics.seconds.observe(time.perf_counter() - started)
@@ -79,14 +81,13 @@ class App:
             status, kind, body = 500, PROBLEM, Problem("internal", f"request {request_id} failed").body()
         self._count(path, status)
         if status == 413:
-            return await _refuse(send, receive, kind, body, extra)
-        await _start(send, status, kind, body, extra)
-        await send({"type": "http.response.body", "body": body})
+            return await refuse(send, receive, kind, body, extra)
+        await answer(send, status, kind, body, extra)
 
     async def _predict(self, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> bytes:
         key_id = self.keys.check(headers)
-        _is_json(headers)
-        raw = await _body(headers, receive, self.settings.body_bytes)
+        check_json(headers)
+        raw = await read_body(headers, receive, self.settings.body_bytes)
         live = self.model.live
         batch, rows = live.schema.decode(raw)
         at, started = time.time(), time.perf_counter()
@@ -106,10 +107,10 @@ class App:
 
     def _other(self, path: str, method: str) -> tuple[int, bytes, bytes]:
         if path in self._get:
-            _allow(method, "GET")
+            allow(method, "GET")
             return self._get[path]()
         if path.startswith("/problems/") and (found := described(path.removeprefix("/problems/"))):
-            _allow(method, "GET")
+            allow(method, "GET")
             return 200, JSON, self._encode(found)
         raise Problem("not-found", f"{path} is no path of this service")
 
@@ -124,7 +125,7 @@ class App:
         return 200 if ready.ready else 503, JSON, self._encode(ready)
 
     def _metrics(self) -> tuple[int, bytes, bytes]:
-        return 200, METRICS, self.metrics.page()
+        return 200, TEXT, self.metrics.page()
 
     def _openapi(self) -> tuple[int, bytes, bytes]:
         return 200, JSON, self._encode(document(self.model.live, self.settings))
@@ -175,49 +176,3 @@ class App:
             except Exception as error:  # the next look may find it mended
                 self.metrics.follow_failed.inc()
                 log.error("%s", error)
-
-
-def _allow(method: str, allowed: str) -> None:
-    if method != allowed:
-        raise Problem("method-not-allowed", f"{method} is not answered here", headers={"allow": allowed})
-
-
-def _is_json(headers: dict[bytes, bytes]) -> None:
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != JSON or headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Problem("media-type", f"the body is announced as {kind.decode('latin-1') or 'nothing'}"
-                      + (", compressed" if b"content-encoding" in headers else ""))
-
-
-async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
-    """The whole body. Raises Problem as soon as it is known to be above `most` bytes, by its header or by count."""
-    length = int(headers.get(b"content-length", b"0"))
-    if length > most:
-        raise Problem("body-too-large", f"the body has {length} bytes, at most {most} are read")
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CallerGone
-        body = body + message["body"] if body else message["body"]
-        more = message.get("more_body", False)
-        if len(body) > most:
-            raise Problem("body-too-large", f"the body has more than {most} bytes")
-    return body
-
-
-async def _start(send: Send, status: int, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    headers += [(name.encode(), value.encode()) for name, value in extra.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-
-
-async def _refuse(send: Send, receive: Receive, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
-    """Answer before the body has come, and close: at once for who listens, a little later for who still sends."""
-    await _start(send, 413, kind, body, extra | {"connection": "close"})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-                pass
-    await send({"type": "http.response.body", "body": b""})

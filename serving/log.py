@@ -120,8 +120,9 @@ def _columns(decisions: list[Decision]) -> pa.RecordBatch:
     rows = []
     for d in decisions:
         for n, (entity, values, made) in enumerate(zip(d.entities, d.values, d.predictions, strict=True)):
+            version = d.model_version if made.source == "model" else None
             features = msgspec.json.encode(dict(zip(d.names, values, strict=True)))
-            rows.append((int(d.at * 1e6), d.request_id, n, d.key_id, d.model_version, made.source, made.reason,
+            rows.append((int(d.at * 1e6), d.request_id, n, d.key_id, version, made.source, made.reason,
                          None if entity is None else msgspec.json.encode(entity).decode(), features.decode(),
                          hashlib.sha256(features).hexdigest()[:16], made.predicted_ctr,
                          made.predicted_conversion_rate))
