@@ -21,7 +21,7 @@ module "network" {
   name               = local.name
   account_id         = local.account_id
   cidr               = var.vpc_cidr
-  zone_count         = var.zone_count
+  zones              = var.zones
   single_nat_gateway = var.single_nat_gateway
   logs_key_arn       = module.keys.arns["logs"]
 }
@@ -45,9 +45,11 @@ module "registry" {
 
 module "secrets" {
   source        = "./modules/secrets"
+  providers     = { aws = aws.secrets }
   name          = local.name
   key_arn       = module.keys.arns["secrets"]
   recovery_days = local.disposable ? 0 : 30
+  versions      = var.secret_versions
 }
 
 module "iam" {
@@ -108,7 +110,7 @@ module "cache" {
   key_arn                  = module.keys.arns["cache"]
   logs_key_arn             = module.keys.arns["logs"]
   token_secret_arn         = module.secrets.arns["redis-token"]
-  token_version_id         = module.secrets.redis_version_id
+  token_version_id         = module.secrets.version_ids["redis-token"]
   node_type                = var.cache.node_type
   nodes                    = var.cache.nodes
   snapshot_days            = var.cache.snapshot_days

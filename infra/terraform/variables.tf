@@ -29,14 +29,18 @@ variable "vpc_cidr" {
   }
 }
 
-variable "zone_count" {
-  description = "Availability zones to use."
-  type        = number
-  default     = 3
+variable "zones" {
+  description = "Availability zones by name, written down so that a zone that AWS adds moves nothing. GPU nodes stand in the first: choose one that offers them."
+  type        = list(string)
 
   validation {
-    condition     = var.zone_count >= 2 && var.zone_count <= 3
-    error_message = "EKS and RDS want two zones at least; the address plan has room for three."
+    condition     = length(distinct(var.zones)) == length(var.zones) && length(var.zones) >= 2 && length(var.zones) <= 3
+    error_message = "EKS and RDS want two different zones at least; the address plan has room for three."
+  }
+
+  validation {
+    condition     = alltrue([for zone in var.zones : startswith(zone, var.region)])
+    error_message = "The zones are zones of the region."
   }
 }
 
@@ -172,7 +176,7 @@ variable "stream" {
   })
 
   validation {
-    condition     = var.stream.brokers >= (var.environment == "prod" ? 3 : 2) && var.stream.brokers <= var.zone_count
+    condition     = var.stream.brokers >= (var.environment == "prod" ? 3 : 2) && var.stream.brokers <= length(var.zones)
     error_message = "A broker a zone: two at least, in prod three."
   }
 }
@@ -213,4 +217,22 @@ variable "expect_nights" {
   description = "Whether a day without a finished night is an alarm: true once nights are scheduled."
   type        = bool
   default     = false
+}
+
+variable "secret_versions" {
+  description = "The secrets and the version of each: a higher number draws a new value."
+  type        = map(number)
+  default = {
+    "pseudonym-key"    = 1
+    "redis-token"      = 1
+    "airflow-key"      = 1
+    "database-airflow" = 1
+    "database-mlflow"  = 1
+    "database-release" = 1
+  }
+
+  validation {
+    condition     = lookup(var.secret_versions, "pseudonym-key", 1) == 1
+    error_message = "The pseudonym key stays: a new one would cut every person's history in two."
+  }
 }

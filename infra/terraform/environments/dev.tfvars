@@ -2,7 +2,7 @@
 environment        = "dev"
 owner              = "marketing-data"
 vpc_cidr           = "10.20.0.0/16"
-zone_count         = 2
+zones              = ["eu-central-1a", "eu-central-1b"]
 single_nat_gateway = true
 
 node_groups = {

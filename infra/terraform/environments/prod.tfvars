@@ -2,6 +2,7 @@
 environment        = "prod"
 owner              = "marketing-data"
 vpc_cidr           = "10.40.0.0/16"
+zones              = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
 single_nat_gateway = false
 
 node_groups = {

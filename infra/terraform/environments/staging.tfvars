@@ -2,6 +2,7 @@
 environment        = "staging"
 owner              = "marketing-data"
 vpc_cidr           = "10.30.0.0/16"
+zones              = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
 single_nat_gateway = true
 
 node_groups = {

@@ -2,6 +2,7 @@
 # while nothing runs.
 
 resource "aws_security_group" "this" {
+  #checkov:skip=CKV2_AWS_5:Attached to the application below, which the check does not know
   name        = "${var.name}-spark"
   description = "Spark workers: nothing comes in but their own kind"
   vpc_id      = var.vpc_id
@@ -9,6 +10,7 @@ resource "aws_security_group" "this" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "workers" {
+  #checkov:skip=CKV_AWS_25:Only members of the group itself come in; Spark chooses its ports
   security_group_id            = aws_security_group.this.id
   description                  = "Workers among themselves"
   referenced_security_group_id = aws_security_group.this.id

@@ -2,22 +2,13 @@
 # AWS does not leave its network.
 
 locals {
-  zones = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
   # Of a /16: a private /19 a zone from the start, a public /24 a zone at the end.
-  private = { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 3, index) }
-  public  = { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 8, 240 + index) }
-  nats    = var.single_nat_gateway ? { (local.zones[0]) = true } : { for zone in local.zones : zone => true }
+  private = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 3, index) }
+  public  = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 8, 240 + index) }
+  nats    = var.single_nat_gateway ? toset([var.zones[0]]) : toset(var.zones)
 }
 
 data "aws_region" "current" {}
-
-data "aws_availability_zones" "available" {
-  state = "available"
-  filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
-  }
-}
 
 resource "aws_vpc" "this" {
   cidr_block           = var.cidr
@@ -99,7 +90,7 @@ resource "aws_route" "nat" {
   for_each               = local.private
   route_table_id         = aws_route_table.private[each.key].id
   destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.this[var.single_nat_gateway ? local.zones[0] : each.key].id
+  nat_gateway_id         = aws_nat_gateway.this[var.single_nat_gateway ? var.zones[0] : each.key].id
 }
 
 resource "aws_route_table_association" "private" {

@@ -5,5 +5,5 @@ output "vpc_id" {
 
 output "private_subnet_ids" {
   description = "One private subnet a zone, in the zones' order."
-  value       = [for zone in local.zones : aws_subnet.private[zone].id]
+  value       = [for zone in var.zones : aws_subnet.private[zone].id]
 }

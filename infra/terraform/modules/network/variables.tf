@@ -13,9 +13,9 @@ variable "cidr" {
   type        = string
 }
 
-variable "zone_count" {
-  description = "Availability zones to use."
-  type        = number
+variable "zones" {
+  description = "Availability zones, the first of them for what stands in one alone."
+  type        = list(string)
 }
 
 variable "single_nat_gateway" {

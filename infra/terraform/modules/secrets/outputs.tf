@@ -3,7 +3,7 @@ output "arns" {
   value       = { for name, secret in aws_secretsmanager_secret.this : name => secret.arn }
 }
 
-output "redis_version_id" {
-  description = "The written version of the Redis token: who reads the token waits for it."
-  value       = aws_secretsmanager_secret_version.redis.version_id
+output "version_ids" {
+  description = "The written version of each secret: who reads a secret waits for it."
+  value       = { for name, version in aws_secretsmanager_secret_version.this : name => version.version_id }
 }

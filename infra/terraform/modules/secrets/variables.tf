@@ -16,12 +16,4 @@ variable "recovery_days" {
 variable "versions" {
   description = "The secrets and the version of each: a higher number draws a new value."
   type        = map(number)
-  default = {
-    "pseudonym-key"    = 1
-    "redis-token"      = 1
-    "airflow-key"      = 1
-    "database-airflow" = 1
-    "database-mlflow"  = 1
-    "database-release" = 1
-  }
 }

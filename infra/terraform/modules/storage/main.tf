@@ -16,6 +16,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV2_AWS_62:Nights are scheduled, nothing starts on an object's arrival
   #checkov:skip=CKV_AWS_145:The logs bucket takes SSE-S3 alone, which log delivery asks for; the others have a KMS key each
   #checkov:skip=CKV_AWS_18:The logs bucket cannot log itself; the others log to it
+  #checkov:skip=CKV2_AWS_61:Every bucket has one, each its own, below
   for_each      = local.buckets
   bucket        = "${var.name}-${each.key}-${var.account_id}"
   force_destroy = var.force_destroy
@@ -63,6 +64,7 @@ resource "aws_s3_bucket_logging" "this" {
   bucket        = aws_s3_bucket.this[each.key].id
   target_bucket = aws_s3_bucket.this["logs"].id
   target_prefix = "${each.key}/"
+  depends_on    = [aws_s3_bucket_policy.this] # which lets the log service write
 }
 
 resource "aws_s3_bucket_policy" "this" {
@@ -74,7 +76,7 @@ resource "aws_s3_bucket_policy" "this" {
       [{
         Sid       = "DenyInsecureTransport"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:*"
         Resource  = [each.value.arn, "${each.value.arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
@@ -84,9 +86,9 @@ resource "aws_s3_bucket_policy" "this" {
       each.key == "logs" ? [] : [{
         Sid       = "DenyForeignKeys"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:PutObject"
-        Resource  = ["${each.value.arn}/*"]
+        Resource  = "${each.value.arn}/*"
         Condition = {
           StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = local.buckets[each.key] }
           Null            = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "false" }
@@ -97,7 +99,7 @@ resource "aws_s3_bucket_policy" "this" {
         Effect    = "Allow"
         Principal = { Service = "logging.s3.amazonaws.com" }
         Action    = "s3:PutObject"
-        Resource  = ["${each.value.arn}/*"]
+        Resource  = "${each.value.arn}/*"
         Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
       }],
     )

@@ -1,6 +1,6 @@
 output "names" {
   description = "Bucket names: deliveries, lake, logs."
-  value       = { for kind, bucket in aws_s3_bucket.this : kind => bucket.id }
+  value       = { for kind, bucket in aws_s3_bucket.this : kind => bucket.bucket }
 }
 
 output "arns" {
