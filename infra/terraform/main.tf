@@ -83,6 +83,15 @@ module "addons" {
   depends_on   = [module.eks]
 }
 
+module "files" {
+  source                   = "./modules/files"
+  name                     = local.name
+  vpc_id                   = module.network.vpc_id
+  subnet_ids               = module.network.private_subnet_ids
+  client_security_group_id = module.eks.security_group_id
+  key_arn                  = module.keys.arns["personal"]
+}
+
 module "database" {
   source                   = "./modules/database"
   name                     = local.name

@@ -24,9 +24,14 @@ output "database_master_secret_arn" {
 }
 
 output "platform" {
-  description = "What the manifests' ConfigMap `platform` holds: addresses, no secrets."
+  description = "Addresses that the manifests' ConfigMap `platform` holds; no secrets. See docs/how-to/provision.md."
   value = {
+    ENVIRONMENT       = var.environment
     AWS_REGION        = var.region
+    CLUSTER_NAME      = module.eks.cluster_name
+    IMAGE_JOBS        = module.registry.urls["moe-jobs"]
+    IMAGE_SERVING     = module.registry.urls["moe-serving"]
+    STORE_VOLUME      = module.files.volume_handle
     LAKE              = module.storage.names["lake"]
     DELIVERIES        = module.storage.names["deliveries"]
     DATABASE_HOST     = module.database.address
@@ -34,7 +39,6 @@ output "platform" {
     KAFKA_BOOTSTRAP   = module.stream.bootstrap
     SPARK_APPLICATION = module.emr.application_id
     SPARK_JOB_ROLE    = module.emr.job_role_arn
-    CLUSTER_NAME      = module.eks.cluster_name
     PROMETHEUS        = module.metrics.endpoint
   }
 }

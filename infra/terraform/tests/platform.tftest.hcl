@@ -46,14 +46,6 @@ run "the_whole_platform_fits_together" {
   }
 }
 
-run "an_environment_is_one_of_three" {
-  command = plan
-  variables {
-    environment = "production"
-  }
-  expect_failures = [var.environment]
-}
-
 run "prod_refuses_what_does_not_survive_a_zone" {
   command = plan
   variables {
@@ -96,38 +88,18 @@ run "prod_refuses_a_database_that_may_be_deleted" {
   expect_failures = [var.database]
 }
 
-run "gpus_are_a100_or_newer_and_start_from_zero" {
+run "what_cannot_be_right_is_refused" {
   command = plan
   variables {
+    environment     = "production"
+    vpc_cidr        = "10.0.0.0/24"                # no room for pods
+    zones           = ["us-east-1a", "us-east-1b"] # of another region
+    secret_versions = { "pseudonym-key" = 2 }
     node_groups = {
       cpu     = { instance_types = ["m7i.large"], min = 1, max = 2 }
       highmem = { instance_types = ["r7i.2xlarge"], min = 0, max = 2, taint = "moe/highmem" }
-      gpu     = { instance_types = ["g5.xlarge"], min = 1, max = 2 }
+      gpu     = { instance_types = ["g5.xlarge"], min = 0, max = 2, taint = "nvidia.com/gpu", ami_type = "AL2023_x86_64_NVIDIA" }
     }
   }
-  expect_failures = [var.node_groups]
-}
-
-run "addresses_must_leave_room_for_pods" {
-  command = plan
-  variables {
-    vpc_cidr = "10.0.0.0/24"
-  }
-  expect_failures = [var.vpc_cidr]
-}
-
-run "zones_belong_to_the_region" {
-  command = plan
-  variables {
-    zones = ["us-east-1a", "us-east-1b"]
-  }
-  expect_failures = [var.zones]
-}
-
-run "the_pseudonym_key_stays" {
-  command = plan
-  variables {
-    secret_versions = { "pseudonym-key" = 2 }
-  }
-  expect_failures = [var.secret_versions]
+  expect_failures = [var.environment, var.vpc_cidr, var.zones, var.secret_versions, var.node_groups]
 }

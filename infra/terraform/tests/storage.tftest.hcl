@@ -69,7 +69,7 @@ run "roles" {
     condition = toset(flatten([
       for statement in jsondecode(aws_iam_role_policy.pod["serving"].policy).Statement : statement.Resource
       if statement.Sid == "Read"
-    ])) == toset(["arn:aws:s3:::lake/bundles/*", "arn:aws:s3:::lake/published/*"])
+    ])) == toset(["arn:aws:s3:::lake/bundles/*", "arn:aws:s3:::lake/live/*", "arn:aws:s3:::lake/published/*"])
     error_message = "serving reads bundles and what is published, and nothing else"
   }
   assert {

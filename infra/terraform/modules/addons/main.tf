@@ -6,6 +6,7 @@ locals {
     kube-proxy                      = null
     coredns                         = null
     eks-pod-identity-agent          = null
+    aws-efs-csi-driver              = null # mounts the shared store
     metrics-server                  = null # what the horizontal autoscaler reads
     amazon-cloudwatch-observability = null # Container Insights, and pods' output to CloudWatch Logs
   }

@@ -8,8 +8,8 @@ locals {
 
   # What each may do in the lake, by prefix. `list` follows from both.
   access = {
-    serving  = { read = ["bundles", "published"], write = [] }
-    training = { read = ["bundles", "published", "store/core", "store/features", "feast"], write = ["bundles", "mlflow", "training"] }
+    serving  = { read = ["bundles", "live", "published"], write = [] }
+    training = { read = ["bundles", "live", "published", "store/core", "store/features"], write = ["bundles", "mlflow", "training"] }
     mlflow   = { read = ["mlflow"], write = ["mlflow"] }
     airflow  = { read = [], write = [] }
     jobs = {
@@ -17,7 +17,7 @@ locals {
       write = local.everything
     }
   }
-  everything = ["bundles", "data_docs", "feast", "ledger", "mlflow", "published", "reports", "store", "training", "work"]
+  everything = ["bundles", "live", "mlflow", "published", "reports", "store", "training", "work"]
 
   lake_statements = { for name, access in local.access : name => concat(
     [for prefixes in [distinct(concat(access.read, access.write))] : {

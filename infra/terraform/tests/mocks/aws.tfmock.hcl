@@ -58,3 +58,17 @@ mock_resource "aws_emrserverless_application" {
 mock_resource "aws_prometheus_workspace" {
   defaults = { arn = "arn:aws:aps:eu-central-1:123456789012:workspace/ws-11111111-2222-3333-4444-555555555555" }
 }
+
+mock_resource "aws_efs_file_system" {
+  defaults = {
+    id  = "fs-0123456789abcdef0"
+    arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0123456789abcdef0"
+  }
+}
+
+mock_resource "aws_efs_access_point" {
+  defaults = {
+    id  = "fsap-0123456789abcdef0"
+    arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0123456789abcdef0"
+  }
+}
