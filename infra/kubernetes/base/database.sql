@@ -7,8 +7,7 @@ alter role airflow password :'airflow';
 alter role mlflow password :'mlflow';
 alter role release password :'release';
 -- The master is no superuser: to give a database to a role it must be its member.
-select format('grant %I to current_user', name) from unnest(array['airflow', 'mlflow', 'release']) as name
-where not pg_has_role(current_user, name, 'set') \gexec
+grant airflow, mlflow, release to current_user;
 select format('create database %I owner %I', name, name) from unnest(array['airflow', 'mlflow', 'release']) as name
 where not exists (select from pg_database where datname = name) \gexec
 select format('revoke connect on database %I from public', name) from unnest(array['airflow', 'mlflow', 'release']) as name \gexec
