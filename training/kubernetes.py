@@ -16,8 +16,8 @@ from string import Template
 from moe.errors import MoeError
 from moe.settings import settings
 
-STORE = PurePosixPath("/store")
-"Where pods mount the store, which all nodes share."
+SHARED = PurePosixPath("/store/work")
+"The part of the store that a training sees, on every node."
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 "A DNS label (RFC 1035), with room for a pod's index behind it."
 IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})")
@@ -40,7 +40,7 @@ def render(
 ) -> str:
     """The manifests of one training as YAML: a headless Service and the Job.
 
-    `data` and `out` lie in the store; `options` are further ones of `training.train_network`. CPUs and memory are
+    `data` and `out` lie in the shared folder; `options` are further ones of `training.train_network`. CPUs and memory are
     for a pod, which has a node of its own. Raises MoeError that names the value which cannot be used.
     """
     for what, text in (("name", name), ("namespace", namespace)):
@@ -50,7 +50,7 @@ def render(
                          ("memory_gib", memory_gib), ("deadline", int(deadline.total_seconds()))):
         _check(isinstance(number, int) and number > 0, what, number, "a whole number above 0")
     for what, path in (("data", data), ("out", out)):
-        _check(path.is_relative_to(STORE) and ".." not in path.parts, what, path, f"a path under {STORE}")
+        _check(path.is_relative_to(SHARED) and ".." not in path.parts, what, path, f"a path under {SHARED}")
     arguments = ["--data", str(data), "--out", str(out), *options]
     return Template(settings().training_job.read_text(encoding="utf-8")).substitute(
         NAME=name,

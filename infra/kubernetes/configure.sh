@@ -31,7 +31,9 @@ put airflow --from-file=AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=<(url postgresql+psy
   --from-file=AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC=<(url postgresql+psycopg airflow | tr -d '\n') \
   --from-file=AIRFLOW__API_AUTH__JWT_SECRET=<(mine airflow-key | tr -d '\n')
 put mlflow --from-file=database-url=<(url postgresql+psycopg mlflow | tr -d '\n')
+online() { echo "rediss://:$(mine redis-token)@$(of REDIS_HOST):6379/0"; }
 put moe-settings --from-file=moe_pseudonym_key=<(mine pseudonym-key | tr -d '\n') \
   --from-file=moe_postgres_url=<(url postgresql release | tr -d '\n') \
-  --from-file=redis_token=<(mine redis-token | tr -d '\n')
+  --from-file=moe_online_store=<(online | tr -d '\n')
+put serving-online --from-file=advertiser=<(echo "$(online)?project=advertiser" | tr -d '\n')
 echo "now: kubectl apply -k infra/kubernetes/overlays/$(of ENVIRONMENT)"

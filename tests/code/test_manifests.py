@@ -76,6 +76,8 @@ def test_what_a_manifest_names_is_there() -> None:
                 assert volume["configMap"]["name"] in maps, name
             if "secret" in volume:
                 assert volume["secret"]["secretName"] in secrets, name
+        single = [e["valueFrom"] for c in pod["containers"] for e in c.get("env", []) if "valueFrom" in e]
+        assert {s["secretKeyRef"]["name"] for s in single if "secretKeyRef" in s} <= secrets, name
         for source in [source for c in pod["containers"] for source in c.get("envFrom", [])]:
             assert source.get("configMapRef", {}).get("name") in maps | {None}, name
             assert source.get("secretRef", {}).get("name") in secrets | {None}, name
@@ -98,7 +100,7 @@ def test_the_autoscaler_is_of_the_clusters_version() -> None:
 STUBS = {
     "terraform": '''case "$*" in
   *"output -json platform") echo '{"ENVIRONMENT": "dev", "IMAGE_JOBS": "r/moe-jobs", "IMAGE_SERVING": "r/moe-serving",
-    "DATABASE_HOST": "db.example", "LAKE": "lake"}';;
+    "DATABASE_HOST": "db.example", "REDIS_HOST": "redis.example", "LAKE": "lake"}';;
   *"output -raw database_master_secret_arn") echo arn:master;;
   *) exit 9;;
 esac''',
@@ -134,6 +136,7 @@ def test_configuring_gives_the_cluster_its_secrets_and_no_command_line_shows_the
     assert {"PGUSER=platform", "PGPASSWORD=value-of-master", "MLFLOW=value-of-database-mlflow",
             "moe_pseudonym_key=value-of-pseudonym-key",
             "moe_postgres_url=postgresql://release:value-of-database-release@db.example:5432/release?sslmode=require",
+            "moe_online_store=rediss://:value-of-redis-token@redis.example:6379/0",
             } <= values
     for shown in (seen.read_text(encoding="utf-8"), done.stdout, done.stderr, "\n".join(written)):
         assert "value-of" not in shown

@@ -40,6 +40,8 @@ def test_every_node_runs_torchrun_and_meets_at_the_first() -> None:
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
     assert any(toleration["key"] == "nvidia.com/gpu" for toleration in pod["tolerations"])
+    store = [mount for mount in container["volumeMounts"] if mount["name"] == "store"]
+    assert store == [{"name": "store", "mountPath": "/store/work", "subPath": "work"}]
 
 
 @pytest.mark.parametrize("option", ["x]\n          env: []", '"quoted"', "a: b # c", "${IMAGE}", "- y", "\u2028é"])
@@ -57,7 +59,7 @@ def test_kubernetes_does_not_expand_a_variable_in_an_option() -> None:
     ("name", "Train"), ("name", "a" * 53), ("name", "a\nkind: Pod"), ("namespace", "kube system"), ("namespace", ""),
     ("image", "moe-jobs"), ("image", "moe-jobs:1\n  command: [sh]"), ("image", "moe jobs:1"),
     ("nodes", 0), ("gpus_per_node", -1), ("memory_gib", "1Gi, x: 2"), ("deadline", timedelta(0)),
-    ("data", PurePosixPath("/etc/passwd")), ("out", PurePosixPath("/store/../etc")), ("data", PurePosixPath("data")),
+    ("data", PurePosixPath("/etc/passwd")), ("out", PurePosixPath("/store/work/../core")), ("data", PurePosixPath("data")),
 ])
 def test_a_value_that_cannot_be_right_is_refused_by_name(what: str, value: Any) -> None:
     with pytest.raises(MoeError, match=f"training job's {what} "):
