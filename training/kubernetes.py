@@ -40,8 +40,8 @@ def render(
 ) -> str:
     """The manifests of one training as YAML: a headless Service and the Job.
 
-    `data` and `out` lie in the shared folder; `options` are further ones of `training.train_network`. CPUs and memory are
-    for a pod, which has a node of its own. Raises MoeError that names the value which cannot be used.
+    `data` and `out` lie in the shared folder; `options` are further ones of `training.train_network`. CPUs and memory
+    are for a pod, which has a node of its own. Raises MoeError that names the value which cannot be used.
     """
     for what, text in (("name", name), ("namespace", namespace)):
         _check(NAME.fullmatch(text) is not None, what, text, "small letters, digits and dashes, 52 signs at most")

@@ -59,7 +59,8 @@ def test_kubernetes_does_not_expand_a_variable_in_an_option() -> None:
     ("name", "Train"), ("name", "a" * 53), ("name", "a\nkind: Pod"), ("namespace", "kube system"), ("namespace", ""),
     ("image", "moe-jobs"), ("image", "moe-jobs:1\n  command: [sh]"), ("image", "moe jobs:1"),
     ("nodes", 0), ("gpus_per_node", -1), ("memory_gib", "1Gi, x: 2"), ("deadline", timedelta(0)),
-    ("data", PurePosixPath("/etc/passwd")), ("out", PurePosixPath("/store/work/../core")), ("data", PurePosixPath("data")),
+    ("data", PurePosixPath("/etc/passwd")), ("out", PurePosixPath("/store/work/../core")),
+    ("data", PurePosixPath("data")),
 ])
 def test_a_value_that_cannot_be_right_is_refused_by_name(what: str, value: Any) -> None:
     with pytest.raises(MoeError, match=f"training job's {what} "):

@@ -2,7 +2,7 @@
 
 resource "aws_security_group" "this" {
   name        = "${var.name}-stream"
-  description = "Kafka with IAM from the cluster, and between brokers"
+  description = "Kafka with IAM from the cluster"
   vpc_id      = var.vpc_id
   tags        = { Name = "${var.name}-stream" }
 }
