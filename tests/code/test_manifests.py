@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,28 @@ def test_accounts_with_a_role_are_the_manifests_accounts() -> None:
 def test_the_autoscaler_is_of_the_clusters_version() -> None:
     assert VERSION
     assert PODS["autoscaler"]["containers"][0]["image"].rpartition(":v")[2].startswith(f"{VERSION[1]}.")
+
+
+@pytest.mark.kubectl
+@pytest.mark.parametrize(("environment", "least"), [("dev", 1), ("staging", 2), ("prod", 3)])
+def test_an_environments_manifests_are_whole(environment: str, least: int, tmp_path: Path) -> None:
+    """As `kubectl apply -k` sees them: every placeholder is filled in."""
+    assert VERSION
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(INFRA / "kubernetes", folder)
+    shutil.copyfile(BASE / "platform.env.example", folder / "base" / "platform.env")
+    built = subprocess.run(["kubectl", "kustomize", str(folder / "overlays" / environment)], check=True,
+                           capture_output=True, text=True).stdout
+    whole = list(yaml.safe_load_all(built))
+    for document in whole:
+        kubernetes_validate.validate(document, VERSION[1], strict=True)
+    found = {(document["kind"], document["metadata"]["name"]): document for document in whole}
+    assert found["HorizontalPodAutoscaler", "serving"]["spec"]["minReplicas"] == least
+    assert found["PersistentVolume", "moe-store"]["spec"]["csi"]["volumeHandle"].startswith("fs-")
+    assert "set-by-overlay" not in built
+    images = {container["image"] for document in whole if document["kind"] in ("Deployment", "Job")
+              for container in document["spec"]["template"]["spec"]["containers"]}
+    assert all(":" in image for image in images), images
 
 
 STUBS = {
