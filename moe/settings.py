@@ -153,6 +153,11 @@ class Settings(BaseSettings):
     def feature_repo(self) -> Path:
         return ROOT / "feature_repo"
 
+    @property
+    def training_job(self) -> Path:
+        """The Kubernetes Job of a distributed training, as a template."""
+        return ROOT / "infra" / "kubernetes" / "training-job.yaml"
+
     # What the platform writes.
     @property
     def store(self) -> Path:
