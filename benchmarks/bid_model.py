@@ -1,6 +1,6 @@
 """What the clicks of later dates were worth, beside today's rule, the bid model, and its specification as it is.
 
-    python -m benchmarks.bid_model                  # all worlds: about ten minutes, most of them landing nights
+    python -m benchmarks.bid_model                  # all worlds; most of the time is landing nights
     python -m benchmarks.bid_model --only company   # the real company (MOE_TEST_DATA)
 
 Rolling: every 7 dates a fit on what was known then, measured on the 7 dates after. Error: quasi-Poisson deviance of
