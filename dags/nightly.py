@@ -46,9 +46,8 @@ night, one is trained for that night on.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 
-from _defaults import DEFAULT_ARGS, WAITS
+from _defaults import DEFAULT_ARGS, WAITS, folder_of
 from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
@@ -95,11 +94,6 @@ def nightly(dag_id: str, unit: str) -> DAG:
 
         simulate >> land >> features >> [first_model, marts] >> score >> decide >> release >> make_live >> report
     return dag
-
-
-def folder_of(unit: str) -> str:
-    """Name of a unit's folder, which bears its name; its file is not read while parsing."""
-    return Path(unit).parent.name if "/" in unit else unit
 
 
 first, *further = settings().units

@@ -181,11 +181,27 @@ NIGHT: tuple[Job, ...] = (
 )
 """One night, in order. The last two write pages, not tables."""
 
-BY_NAME = {job.name: job for job in NIGHT}
+WATCH: tuple[Job, ...] = (
+    Job(
+        "monitor",
+        "monitoring.job:monitor",
+        reads={
+            "scores": Read("features.score__line_segment"),
+            "before": Read("out.monitor__column", "before", optional=True),
+            "request_before": Read("out.retrain_request__night", "before", optional=True),
+        },
+        writes=("out.monitor__column", "out.monitor__outcome", "out.retrain_request__night"),
+        needs_night_before=True,
+    ),
+)
+"""Jobs that look at a night once it is scored, and decide nothing of it."""
+
+JOBS = (*NIGHT, *WATCH)
+BY_NAME = {job.name: job for job in JOBS}
 
 
 def find(names: list[str]) -> list[Job]:
-    """Jobs by name, in the order of the night; `night` stands for all of them."""
+    """Jobs by name; `night` stands for all of a night."""
     if names == ["night"]:
         return list(NIGHT)
     for name in names:

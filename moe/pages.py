@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from moe.contracts import Column, Contract, contracts
-from moe.jobs import NIGHT
+from moe.jobs import JOBS
 from moe.settings import settings
 
 KINDS = {
@@ -30,10 +30,10 @@ def pages() -> dict[str, str]:
 
 def page(contract: Contract) -> str:
     """The page of one table."""
-    writers = [job.name for job in NIGHT if contract.name in job.writes]
+    writers = [job.name for job in JOBS if contract.name in job.writes]
     if not writers and contract.layer in ("landing", "core"):
         writers = ["land"]
-    readers = [job.name for job in NIGHT if contract.name in {read.table for read in job.reads.values()}]
+    readers = [job.name for job in JOBS if contract.name in {read.table for read in job.reads.values()}]
     facts = [f"- Kind: {contract.kind} ({KINDS[contract.kind]})"]
     facts += [f"- Key: {', '.join(contract.key)}"] if contract.key else []
     facts += [f"- Owner: {contract.owner}"] if contract.owner else []

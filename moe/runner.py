@@ -18,7 +18,7 @@ from moe import frames, ledger, tables
 from moe.asof import COVERAGE, as_of_sql
 from moe.contracts import Contract, contract
 from moe.errors import MissingInput, MoeError
-from moe.jobs import NIGHT, Job, Night, Read
+from moe.jobs import JOBS, Job, Night, Read
 from moe.settings import settings
 from moe.units import Unit
 
@@ -200,7 +200,7 @@ def _demand(read: Read, night: Night, unit: str) -> None:
         if not any(pq.read_metadata(path).num_rows for path in paths):
             raise _Skip(f"unit {unit} has no rows in {read.table}")
     elif night.date not in have:
-        producer = next((job for job in NIGHT if read.table in job.writes), None)
+        producer = next((job for job in JOBS if read.table in job.writes), None)
         name = producer.name if producer else "land"
         if producer and _status(producer, night.unit, night.date) == "skipped":
             raise _Skip(f"step {name} was skipped")
