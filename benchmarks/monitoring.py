@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 from scipy.stats import binomtest
 
-from benchmarks.monitoring_calm import CHANGED, SCENARIOS, TRAINED, calm, fit, home, numbers, plain, watched
+from benchmarks.monitoring_calm import CHANGED, SCENARIOS, TRAINED, calm, fit, held_out, home, numbers, plain, watched
 from benchmarks.monitoring_world import ADS, SCORES, TRAFFIC, Nights, baseline_model, put
 from moe import runner, tables
 from moe.jobs import find
@@ -117,6 +117,8 @@ def main() -> None:
     elif asked.thresholds:
         frame = pd.concat({seed: calm(seed) for seed in seeds}, names=["seed"]).reset_index("seed")
         write(frame, asked.worlds)
+        print("calm worlds that would ask for a model under thresholds fitted without them: {} of {}".format(
+            *held_out(frame)))
     elif asked.alarms is not None:
         print("| scenario | worlds | with a request | 95 % interval | nights after the change | reasons |\n"
               "|---|---|---|---|---|---|")

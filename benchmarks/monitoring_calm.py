@@ -7,6 +7,7 @@ may live. Between training and then the simulator's season goes from its lowest 
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -24,17 +25,20 @@ from moe.jobs import find
 from moe.settings import settings
 from monitoring import availability, drift, outcomes, seen
 from monitoring.model import CURRENT_NIGHTS, Model, Window
-from monitoring.thresholds import Limit
+from monitoring.thresholds import Limit, Outcome
 
 TRAINED, LIFE = 29, 42
 "The night of the first model (as `moe nightly` has it), and the nights that a model may live."
 IN_A_ROW = 3
+DEVIATIONS = {"calibration": 4, "decay": 4}
+"Standard deviations from the mean to an alert, where not 3: an outcome asks alone, a column by two checks at once."
 LEAST = {"psi": 0.1, "ks": 0.1, "missing": 0.05, "calibration": 0.05, "decay": 0.02}
 "Alerts need at least this, however calm a column is: a PSI below 0.1 is no change that matters (Siddiqi 2006)."
 RULE = """Of each calm world the largest value that lasted as many nights as an alert must (for calibration and decay,
-whose two weeks overlap, the largest); of the logarithms of these over the worlds (of decay itself) the mean plus one
-standard deviation to warn and plus three to alert; and at least 0.1 for PSI and KS, 0.05 for a missing share and for
-calibration, 0.02 for decay. A day late or a night absent warns, two alert.""".replace("\n", " ")
+whose two weeks overlap, the largest); of the logarithms of these over the worlds (of decay plus 1) the mean
+plus one standard deviation to warn and plus three to alert (four for calibration and decay); and at least 0.1
+for PSI and KS, 0.05 for a missing share and for calibration, 0.02 for decay. A day late or a night absent
+warns, two alert.""".replace("\n", " ")
 UNCHECKED = {
     (ADS, "platform"): "text with as many rows a platform every night",
     (ADS, "days_active_28d"): "counts up while a store is young and stays at 28 afterwards",
@@ -100,10 +104,11 @@ def _night(nights: Nights, model: Model, index: int) -> Iterator[dict[str, Any]]
                    "statistic": found.statistic}
     with tables.connect() as connection:
         days = outcomes.by_day(connection, nights.name, nights.night(index), model)
-    never = Limit(warn=0, alert=0)
-    for row in outcomes.judged(days, outcomes.Limits(never, never)) if len(days) else []:
+    limit = Limit(warn=0, alert=0)
+    limits = dict.fromkeys(("click_rate", "conversion_rate"), Outcome(calibration=limit, decay=limit))
+    for row in outcomes.judged(days, limits):
         if row["calibration_status"] != "waiting":
-            about = {"table": "*", "column": f"{row['target']} {row['platform']}", "night": index}
+            about = {"table": row["target"], "column": row["platform"], "night": index}
             yield about | {"check": "calibration", "statistic": abs(np.log(row["predicted_over_observed"]))}
             yield about | {"check": "decay", "statistic": row["decay"]}
 
@@ -117,8 +122,7 @@ def numbers(table: str) -> list[str]:
 def fit(calm_nights: pd.DataFrame, worlds: int) -> dict[str, Any]:
     """The content of `thresholds.yml` from what calm worlds showed."""
     groups = {key: _limit(part, str(key[2])) for key, part in calm_nights.groupby(["table", "column", "check"])}
-    general = calm_nights[calm_nights["table"] == "*"]
-    pooled = {check: _limit(part, str(check)) for check, part in general.groupby("check")}
+    pooled = {key: _limit(part, str(key[1])) for key, part in calm_nights.groupby(["table", "check"])}
     columns: dict[str, dict[str, Any]] = {}
     for table in (ADS, TRAFFIC, SCORES):
         mine = columns.setdefault(table, {})
@@ -132,23 +136,49 @@ def fit(calm_nights: pd.DataFrame, worlds: int) -> dict[str, Any]:
             "nights": LIFE, "current_rows": int(sizes["current"]), "reference_rows": int(sizes["reference"]),
             "rule": RULE},
         "nights_in_a_row": IN_A_ROW, "oldest_model_days": LIFE,
-        "missing": pooled["missing"], "late_days": {"warn": 0.5, "alert": 1.5},
-        "absent_nights": {"warn": 0.5, "alert": 1.5}, "calibration": pooled["calibration"],
-        "decay": pooled["decay"], "columns": columns}
+        "missing": pooled["*", "missing"], "late_days": {"warn": 0.5, "alert": 1.5},
+        "absent_nights": {"warn": 0.5, "alert": 1.5},
+        "outcomes": {target: {check: pooled[target, check] for check in ("calibration", "decay")}
+                     for target in ("click_rate", "conversion_rate")},
+        "columns": columns}
+
+
+def held_out(calm_nights: pd.DataFrame, folds: int = 4) -> tuple[int, int]:
+    """Worlds that would ask for a model under thresholds fitted without them, and worlds in all.
+
+    An upper bound: PSI and KS of a column may have alerted in different nights, and intervals are left out.
+    """
+    seeds, asked = sorted(calm_nights["seed"].unique()), set[int]()
+    for fold in range(folds):
+        out = calm_nights["seed"].isin(seeds[fold::folds])
+        for by in (["table", "column", "check"], ["table", "check"]):
+            known, alerts = dict(list(calm_nights[~out].groupby(by))), Counter[tuple[str, str, int]]()
+            for key, part in calm_nights[out].groupby(by):
+                check = str(key[-1])
+                if (check in drift.CHECKS) == ("column" in by):
+                    largest = _lasting(part, check)
+                    above = largest[largest > _limit(known[key], check)["alert"]].index
+                    alerts.update((str(key[0]), str(key[1]), int(seed)) for seed in above)
+            needed = len(drift.CHECKS) if "column" in by else 1
+            asked |= {seed for (_, _, seed), count in alerts.items() if count >= needed}
+    return len(asked), len(seeds)
+
+
+def _lasting(rows: pd.DataFrame, check: str) -> "pd.Series[float]":
+    """By world, the largest value of any column that lasted as long as an alert must."""
+    nights = 1 if check in ("calibration", "decay") else IN_A_ROW
+    worst = rows.sort_values("night").groupby(["seed", "column"])["statistic"].apply(
+        lambda values: values.rolling(nights).min().max())
+    largest: pd.Series[float] = worst.groupby(level="seed").max()
+    return largest
 
 
 def _limit(rows: pd.DataFrame, check: str) -> dict[str, float]:
     """Limits of one check from its values by world, column and night."""
-    nights_kept = 1 if check in ("calibration", "decay") else IN_A_ROW
-    series = [part.sort_values("night")["statistic"].rolling(nights_kept).min().max()
-              for _, part in rows.groupby(["seed", "column"])]
-    worst = pd.Series(series, index=[seed for (seed, _), _ in rows.groupby(["seed", "column"])])
-    largest = worst.groupby(level=0).max()
-    if check == "decay":  # may be below 0
-        warn, alert = largest.mean() + largest.std(), largest.mean() + 3 * largest.std()
-    else:
-        logs = np.log(np.maximum(largest, 1e-6))
-        warn, alert = np.exp(logs.mean() + logs.std()), np.exp(logs.mean() + 3 * logs.std())
+    largest = _lasting(rows, check)
+    ratio = 1.0 if check == "decay" else 0.0  # decay is a ratio less 1, and may be below 0
+    logs = np.log(np.maximum(largest + ratio, 1e-6))
+    warn, alert = (np.exp(logs.mean() + k * logs.std()) - ratio for k in (1, DEVIATIONS.get(check, 3)))
     alert = max(float(alert), LEAST[check])
     warn = min(max(float(warn), LEAST[check] / 2), alert)
     return {"warn": round(warn, 3), "alert": round(alert, 3),

@@ -118,7 +118,8 @@ class Nights:
         money = pa.decimal128(18, 6)
 
         def column(name: str, kind: pa.DataType) -> pa.Array:
-            return pa.array(np.round(np.concatenate([delivered[day][name] for day in days]), 2)).cast(kind)
+            values = np.concatenate([delivered[day][name] for day in days]).astype(float)
+            return pa.array(np.round(values, 2)).cast(kind)
 
         spend = column("spend", money)
         text = dict.fromkeys(("ad_group_id", "ad_id", "placement", "region"), pa.repeat("", len(days) * n))

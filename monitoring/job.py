@@ -35,7 +35,7 @@ def monitor(night: Night, scores: pa.Table, before: pa.Table, request_before: pa
     lasted = _lasted(before, model)
     columns = [*_drift_rows(compared, snapshot, limits), *(_availability_row(a, limits) for a in there)]
     columns = [row | {"model_version": model.version, "nights_alert": lasted(row)} for row in columns]
-    judged = outcomes.judged(days, outcomes.Limits(limits.calibration, limits.decay))
+    judged = outcomes.judged(days, limits.outcomes)
     request = maintenance_check(night.date, model, columns, judged,
                                 next(iter(request_before.to_pylist()), None), limits)
     write_pages(night, model, current, columns, judged, request, snapshot)

@@ -13,7 +13,6 @@ AGAIN_AFTER = timedelta(days=14)
 "An open request is filed anew after two weeks, in which nobody answered it."
 MOST_NAMED = 4
 WORDS = {
-    "psi": "its distribution over tenths moved (PSI)", "ks": "its distribution moved (KS distance)",
     "missing": "more of it is missing than in training", "absent_nights": "nights of it are missing",
     "late_days": "its newest date is late",
 }
@@ -52,15 +51,24 @@ def _performance(outcomes: list[Row]) -> Iterator[str]:
 
 
 def _drift(columns: list[Row], limits: Thresholds) -> Iterator[str]:
-    """Alerts that lasted, a reason a check; the columns furthest beyond their thresholds are named."""
+    """Alerts that lasted. A distribution counts where PSI and KS distance both say so: each alone errs now and then.
+    Those furthest beyond their thresholds are named."""
     lasting = [row for row in columns if row["nights_alert"] >= limits.nights_in_a_row]
+    by_psi = {(row["table_name"], row["column_name"]) for row in lasting if row["check_name"] == "psi"}
+    moved = [row for row in lasting
+             if row["check_name"] == "ks" and (row["table_name"], row["column_name"]) in by_psi]
+    if moved:
+        yield f"drift: values moved by PSI and KS distance alike: {_list(moved)}"
     for check, words in WORDS.items():
-        rows = sorted((row for row in lasting if row["check_name"] == check),
-                      key=lambda r: (-r["statistic"] / max(r["alert_above"], 1e-9), r["table_name"], r["column_name"]))
+        rows = [row for row in lasting if row["check_name"] == check]
         if rows:
-            named = ", ".join(_named(row) for row in rows[:MOST_NAMED])
-            rest = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
-            yield f"{'drift' if check in ('psi', 'ks') else 'availability'}: {words}: {named}{rest}"
+            yield f"availability: {words}: {_list(rows)}"
+
+
+def _list(rows: list[Row]) -> str:
+    ordered = sorted(rows, key=lambda r: (-r["statistic"] / r["alert_above"], r["table_name"], r["column_name"]))
+    named = ", ".join(_named(row) for row in ordered[:MOST_NAMED])
+    return named + (f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else "")
 
 
 def _named(row: Row) -> str:

@@ -5,7 +5,7 @@ against what was reported for it until night D. Conversions count by the share o
 (`moe.maturity`), and only once nearly all are.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from moe.asof import COVERAGE, as_of_sql
 from moe.contracts import contract
 from moe.maturity import shares_known
 from monitoring.model import Model, Window
-from monitoring.thresholds import ADS, SCORES, Limit, Status
+from monitoring.thresholds import ADS, SCORES, Outcome, Status
 
 CORE = "core.ad_performance__ad_day"
 WEEKS = 8
@@ -70,12 +70,6 @@ _DEVIANCE = (
 )
 
 
-@dataclass(frozen=True)
-class Limits:
-    calibration: Limit
-    decay: Limit
-
-
 def by_day(connection: duckdb.DuckDBPyConnection, unit: str, night: date, model: Model) -> pd.DataFrame:
     """One row a target, platform and matured business date that the model predicted: sums over lines and segments.
 
@@ -98,7 +92,7 @@ def by_day(connection: duckdb.DuckDBPyConnection, unit: str, night: date, model:
     return found.assign(business_date=pd.to_datetime(found["business_date"]).dt.date)
 
 
-def judged(days: pd.DataFrame, limits: Limits) -> list[dict[str, Any]]:
+def judged(days: pd.DataFrame, limits: Mapping[str, Outcome]) -> list[dict[str, Any]]:
     """Rows of `out.monitor__outcome`: for each target, all platforms together and each alone, the newest two
     weeks, which are judged, and each week before. Platforms together end where the slowest has matured."""
     rows = []
@@ -114,7 +108,7 @@ def judged(days: pd.DataFrame, limits: Limits) -> list[dict[str, Any]]:
                 inside = sums[sums["business_date"].between(window.since, window.until)]
                 if len(inside):
                     rows.append({"target": target, "platform": platform, "period": name, "since": window.since,
-                                 "until": window.until} | _measured(inside, name == "newest", limits))
+                                 "until": window.until} | _measured(inside, name == "newest", limits[str(target)]))
     return rows
 
 
@@ -123,7 +117,7 @@ def _windows(until: date) -> list[tuple[str, Window]]:
     return [("newest", Window.ending(until, JUDGED_DAYS)), *weeks]
 
 
-def _measured(days: pd.DataFrame, is_judged: bool, limits: Limits) -> dict[str, Any]:
+def _measured(days: pd.DataFrame, is_judged: bool, limits: Outcome) -> dict[str, Any]:
     """Ratio with its 95 % interval and the decay of one period; `days` has a row a date."""
     observed, predicted = float(days["observed"].sum()), float(days["predicted"].sum())
     usual = float(days["usual_deviance"].sum())

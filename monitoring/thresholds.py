@@ -42,6 +42,14 @@ class Column(_Part):
     unchecked: str = ""
 
 
+class Outcome(_Part):
+    """One rate's limits: `calibration` of the absolute logarithm of predicted over observed, `decay` of the model's
+    deviance over the 28-day shrunk rate's, less 1."""
+
+    calibration: Limit
+    decay: Limit
+
+
 class Measured(_Part):
     """How the numbers came to be."""
 
@@ -64,10 +72,7 @@ class Thresholds(_Part):
     "Of the newest date that a source delivered, above its oldest in the reference nights."
     absent_nights: Limit
     "Of the last nights, those without the table's partition."
-    calibration: Limit
-    "Of the absolute logarithm of predicted over observed."
-    decay: Limit
-    "Of the model's deviance over the 28-day shrunk rate's, less 1."
+    outcomes: dict[str, Outcome]
     columns: dict[str, dict[str, Column]]
 
 
