@@ -68,7 +68,7 @@ def world(seed: int, change: Change | None = None) -> tuple[Nights, Model]:
 
 def plain(column: drift.Compared) -> dict[str, float]:
     """The same statistics by numpy and scipy alone: the peer."""
-    edges = np.unique(np.quantile(column.reference, drift.TENTHS))
+    edges = drift.bin_edges(column)
     now, then = (np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) / len(values)
                  for values in (column.current, column.reference))
     now, then = (np.where(share == 0, 0.0001, share) for share in (now, then))  # as Evidently has it

@@ -187,6 +187,15 @@ class Nights:
     def _stamps(self, index: int, size: int) -> dict[str, Any]:
         return {name: [midnight(self.night(index))] * size for name in ("event_at", "known_at")}
 
+    def features(self, index: int) -> pd.DataFrame:
+        """What a night's model reads: the partitions as they were written in that night."""
+        night, added = self.night(index), ["unit", "night", "event_at", "known_at"]
+        ads = tables.read(ADS, self.name, night).to_pandas().drop(columns=added)
+        paths = tables.files(TRAFFIC, self.name, night, night)
+        visits = tables.read_file(paths[0]) if paths else contract(TRAFFIC).schema.empty_table()
+        newest = visits.to_pandas().sort_values("business_date").groupby("line_id", as_index=False).last()
+        return ads.merge(newest.drop(columns=[*added, "business_date"]), on="line_id", how="left")
+
     def score(self, since: int, through: int, version: str) -> None:
         """Scores of nights by a bundle: what the job `score` writes, without Feast's join of every night."""
         from serving.bundle import Bundle
@@ -194,16 +203,12 @@ class Nights:
 
         bundle = Bundle.load(settings().bundles / version)
         for index in range(since, through + 1):
-            frame = pd.DataFrame(self.ads(index))
-            visits = pd.DataFrame(self.traffic(index)).query("business_date == @self.night(@index)")
-            if not (self.change.traffic or index < self.change.since):
-                visits = visits.iloc[:0]
-            frame = frame.merge(visits.drop(columns=["event_at", "known_at"]), on="line_id", how="left")
+            frame = self.features(index)
             tomorrow = pd.Series(pd.Timestamp(self.night(index + 1)), index=frame.index)
             rates = bundle.predict(columns(frame, tomorrow))
             put(SCORES, self.name, self.night(index), {
-                "line_id": self.line, "segment": self.segment, **rates,
-                "model_version": [version] * len(self.line)})
+                "line_id": frame["line_id"], "segment": frame["segment"], **rates,
+                "model_version": [version] * len(frame)})
 
 
 def shrunk(above: np.ndarray, below: np.ndarray, strength: float) -> np.ndarray:

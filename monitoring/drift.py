@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.special import kolmogorov
 from scipy.stats import ks_2samp
 
-TENTHS = np.arange(0.1, 0.95, 0.1)
+MOST_BINS, LEAST_ROWS = 10, 10
+"Tenths, or fewer parts where one would expect less than 10 rows: PSI leaps where a part is empty by chance."
 CHECKS = ("psi", "ks")
 
 
@@ -41,6 +42,13 @@ class Found:
     p_value: float | None
 
 
+def bin_edges(compared: Compared) -> np.ndarray:
+    """Upper edges of the reference's parts, all but the last, ascending; equal ones are one."""
+    rows = min(len(compared.current), len(compared.reference))
+    parts = int(np.clip(rows // LEAST_ROWS, 2, MOST_BINS))
+    return np.unique(np.quantile(compared.reference, np.arange(1, parts) / parts))
+
+
 def tenths(compared: Compared) -> tuple[pd.Series, pd.Series]:
     """Current and reference as named tenths of the reference; text stays as it is.
 
@@ -48,7 +56,7 @@ def tenths(compared: Compared) -> tuple[pd.Series, pd.Series]:
     """
     if compared.reference.dtype == object:
         return compared.current, compared.reference
-    edges = np.unique(np.quantile(compared.reference, TENTHS))
+    edges = bin_edges(compared)
     names = np.array([f"{i:02d}: up to {_short(edge)}" for i, edge in enumerate(edges, 1)]
                      + [f"{len(edges) + 1:02d}: above"])
     current, reference = (pd.Series(names[np.searchsorted(edges, values)]) for values in

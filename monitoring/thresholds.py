@@ -86,8 +86,8 @@ def for_size(limit: Limit, check: str, current_rows: int, reference_rows: int, m
 
     With B bins PSI is about (1/n + 1/m) χ²(B − 1) where nothing changed (Yurdakul 2018, Statistical Properties
     of Population Stability Index), KS about √(1/n + 1/m) times Kolmogorov's variable (Smirnov 1939). The limit
-    rises by the growth of their 99.9 % points; larger samples keep it, since the drift of calm months does not
-    shrink with rows.
+    rises by the growth of their 99.9 % points, for ten bins; larger samples keep it, since the drift of calm
+    months does not shrink with rows.
     """
     here = 1 / max(current_rows, 1) + 1 / max(reference_rows, 1)
     there = 1 / measured.current_rows + 1 / measured.reference_rows
