@@ -75,7 +75,7 @@ def plain_on_all() -> None:
         seen.register(connection, "large", model.reference, current)
         now, then = (seen.sample(connection, w).df() for w in (current, model.reference))
         for name in [name for table in (ADS, TRAFFIC, SCORES) for name in numbers(table)]:
-            plain(drift.Compared(name, now[name].dropna(), then[name].dropna(), drift.CHECKS, {}))
+            plain(drift.Compared.of(name, now[name], then[name], {}))
 
 
 PEERS = {"the job": job, "the job, Evidently on all rows": evidently_on_all,

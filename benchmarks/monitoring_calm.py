@@ -94,7 +94,7 @@ def _night(nights: Nights, model: Model, index: int) -> Iterator[dict[str, Any]]
             now, then = (seen.sample(connection, w, version).df() for w in (current, reference))
             for table in (SCORES,) if version else (ADS, TRAFFIC):
                 for name in numbers(table):
-                    one = drift.Compared(name, now[name].dropna(), then[name].dropna(), drift.CHECKS, {})
+                    one = drift.Compared.of(name, now[name], then[name], {})
                     for check, value in plain(one).items():
                         yield {"table": table, "column": name, "check": check, "night": index, "statistic": value,
                                "current": len(one.current), "reference": len(one.reference)}

@@ -18,14 +18,20 @@ CHECKS = ("psi", "ks")
 
 @dataclass(frozen=True)
 class Compared:
-    """A column of two samples. `current` and `reference` hold values that are not null, in any order."""
+    """A column of two samples, in any order; `of` makes one."""
 
     name: str
     current: pd.Series
     reference: pd.Series
-    checks: tuple[str, ...]
     limits: dict[str, float]
-    "Alert threshold by check: Evidently's page shows it."
+    "Alert threshold of each check that is made; Evidently's page compares with it."
+
+    @classmethod
+    def of(cls, name: str, current: pd.Series, reference: pd.Series, limits: dict[str, float]) -> "Compared":
+        """Without nulls, and to the seven digits of a float32: noise in the last bits of a column that never
+        changes is no drift, and breaks Evidently's histograms."""
+        now, then = (part.dropna().astype(np.float32).astype(np.float64) for part in (current, reference))
+        return cls(name, now, then, limits)
 
     @property
     def enough(self) -> bool:
@@ -50,12 +56,10 @@ def bin_edges(compared: Compared) -> np.ndarray:
 
 
 def tenths(compared: Compared) -> tuple[pd.Series, pd.Series]:
-    """Current and reference as named tenths of the reference; text stays as it is.
+    """Current and reference as named tenths of the reference.
 
     Evidently would cut the range in equal widths, where nearly all of a skewed amount falls into the first.
     """
-    if compared.reference.dtype == object:
-        return compared.current, compared.reference
     edges = bin_edges(compared)
     names = np.array([f"{i:02d}: up to {_short(edge)}" for i, edge in enumerate(edges, 1)]
                      + [f"{len(edges) + 1:02d}: above"])
@@ -73,13 +77,13 @@ def report(columns: Sequence[Compared]) -> Any:
     evidently = _evidently()
     metrics, current, reference = [], {}, {}
     for column in columns:
-        for check in column.checks:
+        for check in column.limits:
             name = f"{column.name} by tenths" if check == "psi" else column.name
             current[name], reference[name] = tenths(column) if check == "psi" else (column.current, column.reference)
             metrics.append(evidently.ValueDrift(column=name, method=METHODS[check], threshold=column.limits[check]))
     definition = evidently.DataDefinition(
-        numerical_columns=[c.name for c in columns if "ks" in c.checks],
-        categorical_columns=[f"{c.name} by tenths" for c in columns if "psi" in c.checks])
+        numerical_columns=[c.name for c in columns if "ks" in c.limits],
+        categorical_columns=[f"{c.name} by tenths" for c in columns if "psi" in c.limits])
     frames = [pd.DataFrame({n: values.reset_index(drop=True) for n, values in part.items()})
               for part in (current, reference)]
     return evidently.Report(metrics).run(*(evidently.Dataset.from_pandas(f, definition) for f in frames))
@@ -90,7 +94,7 @@ def found(columns: Sequence[Compared], snapshot: Any) -> list[Found]:
     values = {(m["config"]["column"], m["config"]["method"]): float(m["value"]) for m in snapshot.dict()["metrics"]}
     results = []
     for column in columns:
-        for check in column.checks:
+        for check in column.limits:
             name = f"{column.name} by tenths" if check == "psi" else column.name
             statistic = values[name, METHODS[check]]
             n, m = len(column.current), len(column.reference)

@@ -33,11 +33,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     settings.cache_clear()
 
 
-def scored(name: str, change: Change | None = None) -> Nights:
+def scored(name: str, change: Change | None = None, last: int = LAST) -> Nights:
     """Nights of a unit whose model says the 28-day shrunk rates."""
-    nights = Nights(11, name, change or Change()).write(LAST)
+    nights = Nights(11, name, change or Change()).write(last)
     version = baseline_model(nights, TRAINED)
-    for index in range(TRAINED, LAST + 1):
+    for index in range(TRAINED, last + 1):
         ads = nights.features(index)
         put(SCORES, name, nights.night(index), {
             "line_id": ads["line_id"], "segment": ads["segment"], "click_rate": ads["click_rate_28d"],
@@ -120,18 +120,18 @@ def test_only_outcomes_that_have_matured_are_judged(calm: Nights) -> None:
 
 
 CHANGES = {
-    "conversions": (Change(SINCE, conversions=0.5), "calibration: the conversion rate"),
-    "price": (Change(SINCE, price=2.0), "cost_per_click_7d"),
-    "site": (Change(SINCE, traffic=False), "availability: more of it is missing than in training"),
+    "conversions": (Change(SINCE, conversions=0.5), LAST, "calibration: the conversion rate"),
+    "price": (Change(SINCE, price=2.0), SINCE + 9, "cost_per_click_7d"),
+    "site": (Change(SINCE, traffic=False), SINCE + 4, "availability: more of it is missing than in training"),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_planted_change_asks_for_a_model(name: str, calm: Nights) -> None:
-    change, reason = CHANGES[name]
-    nights = scored(name, change)
-    watch(nights, *range(SINCE - 1, LAST + 1))
-    found = {index: rows(REQUEST, nights, index)[0] for index in range(SINCE - 1, LAST + 1)}
+    change, last, reason = CHANGES[name]
+    nights = scored(name, change, last)
+    watch(nights, *range(SINCE - 1, last + 1))
+    found = {index: rows(REQUEST, nights, index)[0] for index in range(SINCE - 1, last + 1)}
     asked = [index for index, row in found.items() if row["requested"]]
     assert len(asked) == 1, "asked once, then open"
     assert asked[0] >= SINCE + 2, "an alert has to last"
@@ -139,11 +139,11 @@ def test_a_planted_change_asks_for_a_model(name: str, calm: Nights) -> None:
     filed = nights.night(asked[0])
     assert open_request(nights.unit, filed - timedelta(days=1)) is None
     wanted = Request(filed, found[asked[0]]["model_version"], found[asked[0]]["reasons"])
-    assert open_request(nights.unit, nights.night(LAST)) == wanted
-    version = found[LAST]["model_version"]
-    publish.move("model", name, "new", expected=version, effective=nights.night(LAST), who="test", reason="test",
+    assert open_request(nights.unit, nights.night(last)) == wanted
+    version = found[last]["model_version"]
+    publish.move("model", name, "new", expected=version, effective=nights.night(last), who="test", reason="test",
                  facts={})
-    assert open_request(nights.unit, nights.night(LAST)) is None, "another model answers it"
+    assert open_request(nights.unit, nights.night(last)) is None, "another model answers it"
 
 
 def test_a_night_without_its_source_is_told_at_once(calm: Nights) -> None:
