@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from moe.errors import FileFault, MoeError, Retriable
@@ -13,6 +14,11 @@ log = logging.getLogger("moe.dags")
 RETRIES = 2  # for what mends itself: a full disk cleared, a network back
 WAITS = {"retries": 32, "retry_delay": timedelta(minutes=15)}
 "A source whose delivery is late and whose unit says wait: tried again for 8 hours, until the working day."
+
+
+def folder_of(unit: str) -> str:
+    """Name of a unit's folder, which bears its name; its file is not read while parsing."""
+    return Path(unit).parent.name if "/" in unit else unit
 
 
 def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 
 from _defaults import mends_itself, what_failed
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from moe.errors import PublishError
+from moe.errors import MoeError, PublishError
 from moe.jobs import Night, find
 from moe.nightly import night_of
 from moe.units import load_unit
@@ -145,6 +145,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "train": jobs("train"),
     "promote": promote,
     "follow": follow,
+    "monitor": jobs("monitor"),
 }
 
 
@@ -176,6 +177,24 @@ def run_step(step: str, unit: str, night: str) -> None:
         raise AirflowFailException(str(error)) from error
     finally:
         _print(line | {"seconds": round(time.perf_counter() - started, 3)})
+
+
+def is_scored(unit: str, night: str) -> bool:
+    """Whether the night's scores are there; a sensor asks it again. At a desk nobody waits for another run."""
+    from moe import ledger, tables
+
+    try:
+        found = load_unit(unit)
+        day = night_of(found, night)
+    except MoeError as error:
+        raise AirflowFailException(str(error)) from error
+    if day in tables.nights("features.score__line_segment", found.unit):
+        return True
+    if ledger.newest(found.unit, day).get("score", {}).get("status") == "skipped":
+        raise AirflowSkipException(f"unit {found.unit} has no scores: the step score was skipped")
+    if get_current_context()["dag_run"].triggering_user_name == "dag_test":
+        raise AirflowFailException(f"the night of {day} has no scores: run `moe nightly --unit {unit} --date {day}`")
+    return False
 
 
 def _print_record(record: Any) -> None:

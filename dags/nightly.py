@@ -48,9 +48,8 @@ effective in its first night, one is trained for that night on.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 
-from _defaults import DEFAULT_ARGS, WAITS
+from _defaults import DEFAULT_ARGS, WAITS, folder_of
 from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
@@ -101,11 +100,6 @@ def nightly(dag_id: str, unit: str) -> DAG:
         make_live >> [online, report]
         report >> follow
     return dag
-
-
-def folder_of(unit: str) -> str:
-    """Name of a unit's folder, which bears its name; its file is not read while parsing."""
-    return Path(unit).parent.name if "/" in unit else unit
 
 
 first, *further = settings().units

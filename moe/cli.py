@@ -98,11 +98,11 @@ def airflow(context: typer.Context) -> None:
 
 @app.command()
 def jobs() -> None:
-    """List the jobs of a night with what they read and write."""
-    from moe.jobs import NIGHT
+    """List the jobs of a night, and those that watch it, with what they read and write."""
+    from moe.jobs import JOBS
 
     table = Table("job", "reads", "writes", "engine", "needs D−1")
-    for job in NIGHT:
+    for job in JOBS:
         reads = "\n".join(f"{r.table} ({r.how.replace('_', ' ')})" for r in job.reads.values())
         table.add_row(job.name, reads, "\n".join(job.writes), job.engine, "yes" if job.needs_night_before else "")
     out.print(table)

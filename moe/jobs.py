@@ -185,7 +185,22 @@ NIGHT: tuple[Job, ...] = (
 LEARN: tuple[Job, ...] = (Job("train", "training.train:train", reads={}, writes=("out.challenger__night",)),)
 """Jobs of the weekly training."""
 
-JOBS = (*NIGHT, *LEARN)
+WATCH: tuple[Job, ...] = (
+    Job(
+        "monitor",
+        "monitoring.job:monitor",
+        reads={
+            "scores": Read("features.score__line_segment"),
+            "before": Read("out.monitor__column", "before", optional=True),
+            "request_before": Read("out.retrain_request__night", "before", optional=True),
+        },
+        writes=("out.monitor__column", "out.monitor__outcome", "out.retrain_request__night"),
+        needs_night_before=True,
+    ),
+)
+"""Jobs that look at a night once it is scored, and decide nothing of it."""
+
+JOBS = (*NIGHT, *LEARN, *WATCH)
 BY_NAME = {job.name: job for job in JOBS}
 
 

@@ -250,6 +250,15 @@ class Settings(BaseSettings):
         """Folder of one night's report."""
         return self.reports / unit / night.isoformat()
 
+    def monitoring(self, unit: str, night: date) -> Path:
+        """Folder of one night's monitoring pages."""
+        return self.reports / unit / "monitoring" / night.isoformat()
+
+    @property
+    def monitoring_library(self) -> Path:
+        """Evidently's script, which all pages share."""
+        return self.reports / "evidently"
+
     @cached_property
     def secret_key(self) -> bytes:
         """Key of the pseudonyms (HMAC-SHA256); made on first use, readable by the owner alone."""

@@ -1,7 +1,8 @@
 """The nightly page of a unit, from the night's tables and its ledger."""
 
 import os
-from datetime import timedelta
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -45,10 +46,27 @@ def report(night: Night) -> dict[str, pa.Table]:
         quarantine=_or_empty("core.quarantine__row", night),
         warnings=_or_empty("core.warning__finding", night),
         steps=_steps(night),
-        links={"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {},
+        links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
+        | _monitoring(night, folder),
     )
     render(data, folder)
     return {}
+
+
+def _monitoring(night: Night, folder: Path) -> dict[str, str]:
+    """The night's monitoring is written after this page; until then the newest one before it is linked too."""
+    unit, found = night.unit.unit, night.settings.monitoring
+
+    def page(of: date) -> Path:
+        return found(unit, of) / "index.html"
+
+    links = {"Monitoring of the model": os.path.relpath(page(night.date), folder)}
+    if page(night.date).exists():
+        return links
+    links = {"Monitoring of the model (opens once the step `monitor` of this night is done)": links.popitem()[1]}
+    earlier = (night.date - timedelta(days=n) for n in range(1, 8))
+    newest = next((of for of in earlier if page(of).exists()), None)
+    return links | ({f"Monitoring of the night of {newest}": os.path.relpath(page(newest), folder)} if newest else {})
 
 
 def _newest_days(history: pa.Table, night: Night) -> pa.Table:

@@ -18,8 +18,8 @@ from moe.errors import FileFault, MoeError, Retriable
 from moe.settings import settings
 
 DAGS = settings().dags
-KNOWN = {".airflowignore", "_defaults.py", "_steps.py", "nightly.py", "pools.json"}
-HEAVY = ("pyspark", "great_expectations", "feast", "mlflow", "torch", "dbt", "pandas", "duckdb", "sklearn")
+KNOWN = {".airflowignore", "_defaults.py", "_steps.py", "monitor.py", "nightly.py", "pools.json"}
+HEAVY = ("pyspark", "great_expectations", "feast", "mlflow", "torch", "dbt", "pandas", "duckdb", "sklearn", "evidently")
 
 PARSE = """
 import json, sys, time
@@ -31,7 +31,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
 
 def parse():
-    for name in ("nightly", "_steps", "_defaults"):
+    for name in ("nightly", "monitor", "_steps", "_defaults"):
         sys.modules.pop(name, None)
     before, started = set(sys.modules), time.perf_counter()
     bag = BundleDagBag(sys.argv[1], bundle_path=Path(sys.argv[1]), bundle_name="dags-folder")
@@ -61,6 +61,7 @@ print("RESULT" + json.dumps({
     "backfill": [str(i.logical_date.date()) for i in backfill],
     "scheduled": [str(scheduled.logical_date), str(scheduled.run_after)],
     "newest": [str(newest.logical_date.date()), str(newest.run_after.date())],
+    "timetables": sorted({json.dumps(d["dag"]["timetable"], sort_keys=True) for d in dump(bag).values()}),
     "edges": {i: {t.task_id: sorted(t.downstream_task_ids) for t in d.tasks} for i, d in bag.dags.items()},
 }))
 """
@@ -108,7 +109,7 @@ def test_every_file_is_known() -> None:
 def test_the_folder_parses(parsed: dict[str, Any]) -> None:
     print(f"parse: {parsed['seconds']:.2f} s")
     assert parsed["errors"] == {}
-    assert set(parsed["args"]) == {"nightly", "nightly__online_ads"}
+    assert set(parsed["args"]) == {"nightly", "nightly__online_ads", "monitor", "monitor__online_ads"}
 
 
 def test_parsing_loads_nothing_heavy(parsed: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ def test_parsing_loads_nothing_heavy(parsed: dict[str, Any]) -> None:
 
 def test_parsing_again_makes_no_new_version(parsed: dict[str, Any]) -> None:
     first, second = parsed["digests"]
-    assert first == second and len(first) == 2
+    assert first == second and len(first) == 4
     assert set(parsed["level"]) == {"error"}
     assert parsed["unstable"] == []
 
@@ -141,15 +142,20 @@ def test_the_night_is_one_way(parsed: dict[str, Any]) -> None:
     assert set(edges) == {*way, "marts", "online"}
 
 
-def test_every_job_of_the_night_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_monitoring_waits_for_the_scores(parsed: dict[str, Any]) -> None:
+    assert parsed["edges"]["monitor"] == {"scored": ["monitor"], "monitor": []}
+    assert len(parsed["timetables"]) == 1, "D is the same day in every DAG"
+
+
+def test_every_job_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from moe import runner
-    from moe.jobs import NIGHT
+    from moe.jobs import JOBS
 
     ran: list[str] = []
     monkeypatch.setattr(runner, "with_history", lambda found, *_: ran.extend(job.name for job in found) or [])
-    for name in ("land", "features", "marts", "score", "decide", "release", "report"):
+    for name in ("land", "features", "marts", "score", "decide", "release", "report", "monitor"):
         steps.STEPS[name](SimpleNamespace(unit=None, date=date(2026, 6, 30)), None)
-    assert ran == [job.name for job in NIGHT]
+    assert ran == [job.name for job in JOBS]
 
 
 def test_no_removed_names() -> None:

@@ -1,0 +1,72 @@
+"""
+# Monitoring
+
+Compares the night's features and scores with those that the model learned from, sets its predictions against the
+outcomes that have matured, and says whether a new model should be trained. Decides nothing of the night itself.
+
+| step | what it does |
+|---|---|
+| `scored` | waits, without holding a worker, until the night of D has its scores: up to 18 hours |
+| `monitor` | the job of the same name: three tables, the page of the night, and the retrain request |
+
+It waits for the scores and not for the run that makes them, so that it follows a scheduled night, one that a person
+started and a backfill alike. A unit whose scores were skipped is skipped here too.
+
+## Trigger
+    airflow dags trigger monitor --logical-date 2026-06-30
+
+At a desk `moe run monitor --date 2026-06-30`. The page stands in `reports/<unit>/monitoring/<D>/index.html`, and the
+nightly page links to it.
+
+## Re-run and backfill
+Run again where the night's scores changed. An alert counts once it has lasted three nights, and how long it has is
+read from the night before: run nights in order (`--max-active-runs 1`), as the nights themselves.
+
+    airflow backfill create --dag-id monitor --from-date 2026-06-28 --to-date 2026-06-30 \\
+        --reprocess-behavior completed --max-active-runs 1
+
+It replaces D's partitions of `out.monitor__column`, `out.monitor__outcome` and `out.retrain_request__night`, and the
+page. A request asks; it moves nothing that is live.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from _defaults import DEFAULT_ARGS, folder_of
+from _steps import is_scored, run_step
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.providers.standard.sensors.python import PythonSensor
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+
+from moe.settings import settings
+
+
+def monitoring(dag_id: str, unit: str) -> DAG:
+    """The DAG that watches one advertiser's nights."""
+    with DAG(
+        dag_id,
+        description="Drift, decay and availability of the model's night, and whether to train again.",
+        doc_md=__doc__,
+        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),  # as the night's own: ds is D
+        start_date=datetime(2000, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULT_ARGS,
+        params={
+            "unit": Param(unit, type="string", minLength=1, title="Business unit",
+                          description="A name under units/, or the path of a unit.yml."),
+        },
+        tags=["monitoring"],
+    ) as dag:
+        night = {"unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
+        scored = PythonSensor(task_id="scored", python_callable=is_scored, op_kwargs=night, mode="reschedule",
+                              poke_interval=600, timeout=timedelta(hours=18))
+        monitor = PythonOperator(task_id="monitor", python_callable=run_step, op_kwargs=night | {"step": "monitor"},
+                               show_return_value_in_logs=False)
+        scored >> monitor
+    return dag
+
+
+first, *further = settings().units
+monitoring("monitor", first)
+for also in further:
+    monitoring(f"monitor__{folder_of(also)}", also)
