@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from _defaults import mends_itself, what_failed
@@ -195,6 +196,47 @@ def is_scored(unit: str, night: str) -> bool:
     if get_current_context()["dag_run"].triggering_user_name == "dag_test":
         raise AirflowFailException(f"the night of {day} has no scores: run `moe nightly --unit {unit} --date {day}`")
     return False
+
+
+WEEKDAY = 6
+"The training's: the week ends with a Sunday."
+
+
+def is_training_due(unit: str, night: str) -> bool:
+    """Whether D is a Sunday, a person or the DAG `monitor` started the run, or D's monitoring asked for a model."""
+    is_sunday = date.fromisoformat(night or "0001-01-01").weekday() == WEEKDAY
+    return is_sunday or _run_type() != "scheduled" or _is_requested(unit, night)
+
+
+def asks_for_training(unit: str, night: str) -> bool:
+    """Whether D's monitoring asked for a model; a backfill asks nobody."""
+    return _run_type() != "backfill" and _is_requested(unit, night)
+
+
+def is_no_backfill() -> bool:
+    """A backfill trains its nights' challengers and promotes none of them."""
+    return _run_type() != "backfill"
+
+
+def _run_type() -> str:
+    return str(get_current_context()["dag_run"].run_type.value)
+
+
+def _is_requested(unit: str, night: str) -> bool:
+    """Filed in that very night: one that stays open after a training is filed again two weeks later."""
+    from monitoring.requests import open_request
+
+    try:
+        found = load_unit(unit)
+        day = night_of(found, night)
+    except MoeError as error:
+        raise AirflowFailException(str(error)) from error
+    request = open_request(found, day)
+    if request is None or request.filed != day:
+        print(f"the night of {day} asked for no training", flush=True)
+        return False
+    print(f"the night of {day} asked for a training: {request.reasons}", flush=True)
+    return True
 
 
 def _print_record(record: Any) -> None:

@@ -8,6 +8,8 @@ outcomes that have matured, and says whether a new model should be trained. Deci
 |---|---|
 | `scored` | waits, without holding a worker, until the night of D has its scores: up to 18 hours |
 | `monitor` | the job of the same name: three tables, the page of the night, and the retrain request |
+| `asks` | the run ends here where no training was asked for in this night, and in a backfill |
+| `train` | starts the DAG `train` of the same D |
 
 It waits for the scores and not for the run that makes them, so that it follows a scheduled night, one that a person
 started and a backfill alike. A unit whose scores were skipped is skipped here too.
@@ -32,15 +34,16 @@ page. A request asks; it moves nothing that is live.
 from datetime import UTC, datetime, timedelta
 
 from _defaults import DEFAULT_ARGS, folder_of
-from _steps import is_scored, run_step
-from airflow.providers.standard.operators.python import PythonOperator
+from _steps import asks_for_training, is_scored, run_step
+from airflow.providers.standard.operators.python import PythonOperator, ShortCircuitOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from moe.settings import settings
 
 
-def monitoring(dag_id: str, unit: str) -> DAG:
+def monitoring(dag_id: str, unit: str, trains: str) -> DAG:
     """The DAG that watches one advertiser's nights."""
     with DAG(
         dag_id,
@@ -62,11 +65,14 @@ def monitoring(dag_id: str, unit: str) -> DAG:
                               poke_interval=600, timeout=timedelta(hours=18))
         monitor = PythonOperator(task_id="monitor", python_callable=run_step, op_kwargs=night | {"step": "monitor"},
                                show_return_value_in_logs=False)
-        scored >> monitor
+        asks = ShortCircuitOperator(task_id="asks", python_callable=asks_for_training, op_kwargs=night)
+        train = TriggerDagRunOperator(task_id="train", trigger_dag_id=trains, logical_date="{{ ds }}",
+                                      reset_dag_run=True, conf={"unit": "{{ params.unit }}"})
+        scored >> monitor >> asks >> train
     return dag
 
 
 first, *further = settings().units
-monitoring("monitor", first)
+monitoring("monitor", first, "train")
 for also in further:
-    monitoring(f"monitor__{folder_of(also)}", also)
+    monitoring(f"monitor__{folder_of(also)}", also, f"train__{folder_of(also)}")

@@ -18,7 +18,8 @@ from moe.errors import FileFault, MoeError, Retriable
 from moe.settings import settings
 
 DAGS = settings().dags
-KNOWN = {".airflowignore", "_defaults.py", "_steps.py", "monitor.py", "nightly.py", "pools.json"}
+KNOWN = {".airflowignore", "_defaults.py", "_steps.py", "monitor.py", "nightly.py", "pools.json", "promote.py",
+         "train.py"}
 HEAVY = ("pyspark", "great_expectations", "feast", "mlflow", "torch", "dbt", "pandas", "duckdb", "sklearn", "evidently")
 
 PARSE = """
@@ -31,7 +32,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
 
 def parse():
-    for name in ("nightly", "monitor", "_steps", "_defaults"):
+    for name in ("nightly", "monitor", "train", "promote", "_steps", "_defaults"):
         sys.modules.pop(name, None)
     before, started = set(sys.modules), time.perf_counter()
     bag = BundleDagBag(sys.argv[1], bundle_path=Path(sys.argv[1]), bundle_name="dags-folder")
@@ -109,7 +110,8 @@ def test_every_file_is_known() -> None:
 def test_the_folder_parses(parsed: dict[str, Any]) -> None:
     print(f"parse: {parsed['seconds']:.2f} s")
     assert parsed["errors"] == {}
-    assert set(parsed["args"]) == {"nightly", "nightly__online_ads", "monitor", "monitor__online_ads"}
+    assert set(parsed["args"]) == {
+        name for dag in ("nightly", "monitor", "train", "promote") for name in (dag, f"{dag}__online_ads")}
 
 
 def test_parsing_loads_nothing_heavy(parsed: dict[str, Any]) -> None:
@@ -119,17 +121,18 @@ def test_parsing_loads_nothing_heavy(parsed: dict[str, Any]) -> None:
 
 def test_parsing_again_makes_no_new_version(parsed: dict[str, Any]) -> None:
     first, second = parsed["digests"]
-    assert first == second and len(first) == 4
+    assert first == second and len(first) == 8
     assert set(parsed["level"]) == {"error"}
     assert parsed["unstable"] == []
 
 
 def test_every_task_starts_from_the_default_arguments(parsed: dict[str, Any]) -> None:
-    for tasks in parsed["args"].values():
+    for dag, tasks in parsed["args"].items():
         for name, (owner, retries, callbacks, pool) in tasks.items():
             assert (owner, callbacks) == ("marketing-data", ["tell"])
             assert retries == (32 if name == "land" else 2)
-            assert pool == {"features": "spark", "marts": "dbt"}.get(name, "default_pool")
+            assert pool == {"features": "spark", "marts": "dbt"}.get(
+                name, "training" if (dag.partition("__")[0], name) == ("train", "train") else "default_pool")
 
 
 def test_the_night_is_one_way(parsed: dict[str, Any]) -> None:
@@ -142,9 +145,33 @@ def test_the_night_is_one_way(parsed: dict[str, Any]) -> None:
     assert set(edges) == {*way, "marts", "online"}
 
 
-def test_monitoring_waits_for_the_scores(parsed: dict[str, Any]) -> None:
-    assert parsed["edges"]["monitor"] == {"scored": ["monitor"], "monitor": []}
-    assert len(parsed["timetables"]) == 1, "D is the same day in every DAG"
+def test_d_is_the_same_day_in_every_dag(parsed: dict[str, Any]) -> None:
+    assert len(parsed["timetables"]) == 1
+
+
+def test_a_request_trains_and_a_training_asks_for_promotion(parsed: dict[str, Any]) -> None:
+    for dag, way in (("monitor", ["scored", "monitor", "asks", "train"]),
+                     ("train", ["due", "scored", "train", "forward", "promote"])):
+        for unit in ("", "__online_ads"):
+            edges = parsed["edges"][f"{dag}{unit}"]
+            assert edges == {step: [after] for step, after in pairwise(way)} | {way[-1]: []}
+
+
+@pytest.mark.parametrize(("night", "run_type", "filed", "due"), [
+    ("2026-06-28", "scheduled", None, True),  # a Sunday
+    ("2026-06-29", "scheduled", None, False), ("2026-06-29", "manual", None, True),
+    ("2026-06-29", "scheduled", "2026-06-29", True), ("2026-06-29", "scheduled", "2026-06-27", False),
+])
+def test_training_is_due(steps: Any, monkeypatch: pytest.MonkeyPatch, night: str, run_type: str, filed: str | None,
+                         due: bool) -> None:
+    from monitoring import requests
+
+    run = SimpleNamespace(run_type=SimpleNamespace(value=run_type))
+    monkeypatch.setattr(steps, "get_current_context", lambda: {"dag_run": run})
+    open_request = SimpleNamespace(filed=date.fromisoformat(filed), reasons="drift") if filed else None
+    monkeypatch.setattr(requests, "open_request", lambda *_: open_request)
+    assert steps.is_training_due("advertiser", night) is due
+    assert steps.asks_for_training("advertiser", night) is (filed == night)
 
 
 def test_every_job_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +180,7 @@ def test_every_job_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
     ran: list[str] = []
     monkeypatch.setattr(runner, "with_history", lambda found, *_: ran.extend(job.name for job in found) or [])
-    for name in ("land", "features", "marts", "score", "decide", "release", "report", "monitor"):
+    for name in ("land", "features", "marts", "score", "decide", "release", "report", "train", "monitor"):
         steps.STEPS[name](SimpleNamespace(unit=None, date=date(2026, 6, 30)), None)
     assert ran == [job.name for job in JOBS]
 
