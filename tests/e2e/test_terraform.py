@@ -56,7 +56,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     return kept | {
         "TF_CLI_CONFIG_FILE": str(folder / "terraform.rc"), "TF_DATA_DIR": str(folder / "data"), "TF_INPUT": "0",
-        "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "AWS_ACCESS_KEY_ID": "tests",
+        "TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "CHECKPOINT_DISABLE": "1", "AWS_ACCESS_KEY_ID": "tests",
         "AWS_SECRET_ACCESS_KEY": "tests", "AWS_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -75,10 +75,8 @@ class Terraform:
         self.environment = environment
 
     def __call__(self, command: str, *options: str) -> str:
-        colour = () if command == "show" and "-json" in options else ("-no-color",)
-        done = subprocess.run(["terraform", command, *colour, *options] if command != "fmt"
-                              else ["terraform", command, *options],
-                              cwd=TERRAFORM, env=self.environment, capture_output=True, text=True)
+        done = subprocess.run(["terraform", command, *options], cwd=TERRAFORM, env=self.environment,
+                              capture_output=True, text=True)
         assert done.returncode == 0, f"terraform {command}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr}"
         return done.stdout
 

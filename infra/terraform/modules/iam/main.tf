@@ -11,7 +11,6 @@ locals {
     serving  = { read = ["bundles", "live", "published"], write = [] }
     training = { read = ["bundles", "live", "published", "store/core", "store/features"], write = ["bundles", "mlflow", "training"] }
     mlflow   = { read = ["mlflow"], write = ["mlflow"] }
-    airflow  = { read = [], write = [] }
     jobs = {
       read  = local.everything
       write = local.everything
@@ -82,6 +81,7 @@ locals {
     ]
   }
 
+  # Airflow's own parts ask nothing of AWS: their role has no grants, so that they cannot borrow the node's either.
   accounts = {
     serving    = "moe"
     jobs       = "moe"
