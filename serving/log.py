@@ -5,7 +5,6 @@ A request puts its rows on a bounded queue and goes on; a thread writes `<folder
 counts: nothing personal.
 """
 
-import hashlib
 import logging
 import os
 import threading
@@ -28,10 +27,9 @@ from serving.schema import Values
 SCHEMA = pa.schema([
     ("at", pa.timestamp("us", "UTC")), ("request_id", pa.string()), ("row", pa.int32()), ("key_id", pa.string()),
     ("model_version", pa.string()), ("source", pa.string()), ("reason", pa.string()), ("entity", pa.string()),
-    ("features", pa.string()), ("features_digest", pa.string()), ("click_rate", pa.float64()),
-    ("conversion_rate", pa.float64()),
+    ("features", pa.string()), ("click_rate", pa.float64()), ("conversion_rate", pa.float64()),
 ])
-"`entity` and `features` are JSON, so that a file's schema outlives the model; the digest is SHA-256's first 16."
+"`entity` and `features` are JSON, so that a file's schema outlives the model."
 TICK, PAUSE = 0.2, 2.0
 "Seconds between looks at the queue, and after a file that could not be written."
 log = logging.getLogger("serving")
@@ -117,14 +115,19 @@ class DecisionLog:
 
 
 def _columns(decisions: list[Decision]) -> pa.RecordBatch:
-    rows = []
+    encode = msgspec.json.Encoder().encode
+    found: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for d in decisions:
-        for n, (entity, values, made) in enumerate(zip(d.entities, d.values, d.predictions, strict=True)):
-            version = d.model_version if made.source == "model" else None
-            features = msgspec.json.encode(dict(zip(d.names, values, strict=True)))
-            rows.append((int(d.at * 1e6), d.request_id, n, d.key_id, version, made.source, made.reason,
-                         None if entity is None else msgspec.json.encode(entity).decode(), features.decode(),
-                         hashlib.sha256(features).hexdigest()[:16], made.predicted_ctr,
-                         made.predicted_conversion_rate))
-    columns = (list(column) for column in zip(*rows, strict=True))
-    return pa.record_batch([pa.array(c, field.type) for c, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+        rows, model = range(len(d.values)), d.model_version
+        found["at"] += [int(d.at * 1e6) for _ in rows]
+        found["request_id"] += [d.request_id for _ in rows]
+        found["row"] += rows
+        found["key_id"] += [d.key_id for _ in rows]
+        found["model_version"] += [model if p.source == "model" else None for p in d.predictions]
+        found["source"] += [p.source for p in d.predictions]
+        found["reason"] += [p.reason for p in d.predictions]
+        found["entity"] += [None if e is None else encode(e) for e in d.entities]
+        found["features"] += [encode(dict(zip(d.names, values, strict=True))) for values in d.values]
+        found["click_rate"] += [p.predicted_ctr for p in d.predictions]
+        found["conversion_rate"] += [p.predicted_conversion_rate for p in d.predictions]
+    return pa.record_batch([pa.array(found[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
