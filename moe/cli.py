@@ -169,7 +169,7 @@ def ledger(day: DateOption = None, unit: UnitOption = "") -> None:
 
 @app.command()
 def up() -> None:
-    """Start Airflow, MLflow's pages and the archive of reports on this machine, and say where they are."""
+    """Start Airflow, MLflow, the serving process and the archive of reports on this machine, and say where they are."""
     from moe import services
 
     with out.status("starting") as status:

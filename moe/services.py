@@ -1,4 +1,4 @@
-"""`moe up` and `moe down`: Airflow, MLflow's pages, the serving process and the reports, as processes of this machine.
+"""`moe up` and `moe down`: Airflow, MLflow, the serving process and the reports, as processes of this machine.
 
 Each runs in a process group of its own with a log; what runs stands in one file, so that `moe down` ends all of it.
 """
@@ -22,6 +22,7 @@ import psutil
 from moe import nightly
 from moe.errors import MoeError
 from moe.settings import settings
+from moe.units import load_unit
 
 HOST = "127.0.0.1"
 "They are for the people at this machine; infra/ holds what others reach."
@@ -62,8 +63,38 @@ def services() -> list[Service]:
         Service("airflow", own.airflow_port, [python, "-m", "airflow", "standalone"], "/api/v2/monitor/health",
                 "the DAGs: trigger, watch, backfill", airflow),
         Service("mlflow", own.mlflow_port, [python, "-m", *mlflow], "/health", "trainings, models and their measures"),
+        Service("serving", own.serving_port, [python, "-m", "serving"], "/livez",
+                "POST /api/v1/predict; the key stands in " + str(_key_file().with_suffix(".txt")), _serving()),
         Service("reports", own.reports_port, [python, "-m", "moe.archive"], "/", "every night's report"),
     ]
+
+
+def _key_file() -> Path:
+    return settings().secrets / "serving-keys.json"
+
+
+def _serving() -> dict[str, str]:
+    """The settings of the serving process: the default unit's model, features and decisions."""
+    own = settings()
+    unit = load_unit(own.unit).unit
+    return {
+        "SERVING_POINTER": str(own.published / "model" / f"{unit}.json"),
+        "SERVING_BUNDLES": str(own.bundles),
+        "SERVING_KEYS": str(_key_file()),
+        "SERVING_ONLINE": own.online_address(unit),
+        "SERVING_DECISIONS": str(own.home / "serving" / "decisions"),
+        "SERVING_PORT": str(own.serving_port),
+    }
+
+
+def _make_key() -> None:
+    """A key for the people at this machine, beside its hash and readable by the owner alone."""
+    if not _key_file().exists():
+        _key_file().parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "serving", "keys", "add", "--id", "desk", "--file", str(_key_file())]
+        made = subprocess.run(command, check=True, capture_output=True, text=True)
+        with os.fdopen(os.open(_key_file().with_suffix(".txt"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(made.stdout)
 
 
 def _state() -> Path:
@@ -120,6 +151,7 @@ def up(tell: Callable[[str], Any]) -> list[Service]:
 def _prepare(tell: Callable[[str], Any]) -> None:
     for folder in (settings().logs, settings().reports, settings().work, settings().home / "mlflow"):
         folder.mkdir(parents=True, exist_ok=True)
+    _make_key()
     tell("preparing Airflow's database")
     with (settings().logs / "prepare.log").open("a") as log:
         nightly.prepare(log)
