@@ -10,8 +10,9 @@ import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
     pseudonym_key: str = ""
     "Key of the pseudonyms of personal columns. Empty: made once and kept in `secrets`."
     mlflow_tracking_uri: str = ""
+    training_launch: Literal["in_process", "torchrun"] = "in_process"
+    "How `moe train` trains the network: in its own process, or by torchrun in several."
+    training_processes: int = Field(default=2, ge=1)
+    "Processes of a training by torchrun: on GPUs one for each, on CPU one for each core at most."
     kill_at: str = ""
     "Name of a commit point at which the process kills itself (SIGKILL): crash tests only."
 

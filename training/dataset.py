@@ -39,15 +39,18 @@ TARGETS = (
     Target("conversion_rate", "conversions", "conversion_clicks", "conversion_rate_28d"),
 )
 
+IDS = ("line_id",)
+"Names of so many values that only the network's embeddings hold them; the other candidates leave them alone."
+
 PARTS = ("train", "choose", "report")
 "Dates in order of time: the oldest fit, later ones choose and calibrate, the latest only measure."
 
 
 def inputs() -> dict[str, str]:
-    """What the model reads, with types: the segment, the day's ISO weekday, and the service's features."""
+    """What the model reads, with types: line and segment, the day's ISO weekday, and the service's features."""
     service = [c for name in SERVICES[SERVICE] for c in view(name).features]
-    segment = contract(ADS).column("segment")
-    kinds = {c.name: "string" if c.type == "VARCHAR" else "double" for c in (segment, *service)}
+    keys = [contract(ADS).column(name) for name in (*IDS, "segment")]
+    kinds = {c.name: "string" if c.type == "VARCHAR" else "double" for c in (*keys, *service)}
     return {**kinds, "weekday": "int64"}
 
 

@@ -1,5 +1,6 @@
 """Choosing between candidates, calibration, and what is said about the winner."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,8 +72,10 @@ def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
     return table.assign(ratio=(table["predicted"] / table["observed"]).where(table["observed"] > 0))
 
 
-def choose(target: Target, sample: Sample) -> Outcome:
+def choose(target: Target, sample: Sample, others: Sequence[Rate] = ()) -> Outcome:
     """Fit on the oldest dates, choose and calibrate on later ones, measure on the latest.
+
+    `others` are more complex candidates, which were fitted elsewhere on the oldest dates alone.
 
     What is measured is what is shipped: the winner is not fitted again on the dates that judged it. It is
     shipped only where it does not lose to the shrunk rate as it is on the latest dates.
@@ -84,7 +87,7 @@ def choose(target: Target, sample: Sample) -> Outcome:
         mean = total / float(sample.exposure.sum()) if total else 0.0
         return Outcome(Rate(target, Baseline(), mean), {}, pd.DataFrame(),
                        f"the 28-day shrunk rate is used as it is: {why} are too little to fit a model")
-    fitted = candidates(target, parts["train"])
+    fitted = [*candidates(target, parts["train"]), *others]
     winner = fitted[0]
     for challenger in fitted[1:]:
         if better(parts["choose"], challenger, winner):

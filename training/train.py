@@ -23,6 +23,7 @@ from training.dataset import TARGETS, columns, digest, inputs, sample, training_
 from training.evaluate import Outcome, choose, facts
 from training.export import to_onnx
 from training.labels import LOOKBACK_DAYS
+from training.launch import network_rates
 from training.models import SEED
 
 
@@ -38,7 +39,8 @@ def train(unit: Unit, night: date) -> dict[str, Any]:
                            f"train for {live.effective} or a later night")
     frame = training_set(unit.unit, night)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes
-        outcomes = [choose(target, sample(frame, target)) for target in TARGETS]
+        networks = network_rates(frame)
+        outcomes = [choose(target, sample(frame, target), networks.get(target.name, ())) for target in TARGETS]
     model = to_onnx([outcome.rate for outcome in outcomes])
     about = _about(unit, night, frame, outcomes)
     folder = bundles.write(model, about)
