@@ -8,7 +8,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moe.errors import MoeError
-from training.dataset import TARGETS, inputs
+from training.dataset import TARGETS
 from training.reading import Reading
 
 GROUP_ROWS = 16_384
@@ -25,10 +25,10 @@ MANIFEST = "data.json"
 _TYPES = {"string": pa.string(), "double": pa.float64(), "int64": pa.int64()}
 
 
-def schema() -> pa.Schema:
-    """Inputs, then events and exposure of each target; a target that a row says nothing of has exposure 0."""
+def schema(kinds: Mapping[str, str]) -> pa.Schema:
+    """Inputs, then events and exposure of each target: exposure 0 where a row says nothing of it."""
     counts = [(name, pa.float64()) for target in TARGETS for name in (target.events, target.exposure)]
-    return pa.schema([*((name, _TYPES[kind]) for name, kind in inputs().items()), *counts])
+    return pa.schema([*((name, _TYPES[kind]) for name, kind in kinds.items()), *counts])
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Group:
 def write(folder: Path, parts: Iterable[tuple[str, str, pa.Table]], reading: Reading) -> None:
     """Write tables as (part, date, rows) one after another; the manifest comes last, so it vouches for all."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    files = {}
+    files, wanted = {}, schema(reading.kinds)
     for part, day, table in parts:
         path = folder / part / f"{day}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.select(schema().names).cast(schema()), path, row_group_size=GROUP_ROWS)
+        pq.write_table(table.select(wanted.names).cast(wanted), path, row_group_size=GROUP_ROWS)
         with path.open("rb") as file:
             files[f"{part}/{path.name}"] = hashlib.file_digest(file, "sha256").hexdigest()
     beside = folder / f".{MANIFEST}"
@@ -77,6 +77,10 @@ class Data:
     def reading(self) -> Reading:
         return Reading.of(json.loads(self.manifest)["reading"])
 
+    @property
+    def schema(self) -> pa.Schema:
+        return schema(self.reading.kinds)
+
     def groups(self, part: str) -> list[Group]:
         found = []
         for name in sorted(json.loads(self.manifest)["files"]):
@@ -84,7 +88,7 @@ class Data:
                 continue
             try:
                 with pq.ParquetFile(self.folder / name) as file:
-                    _check(self.folder / name, file.schema_arrow)
+                    _check(self.folder / name, file.schema_arrow, self.schema)
                     rows = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
             except (OSError, pa.ArrowInvalid) as error:
                 raise MoeError(f"{self.folder / name} cannot be read: {error}", "write the data again") from error
@@ -94,8 +98,8 @@ class Data:
         return found
 
 
-def _check(path: Path, found: pa.Schema) -> None:
-    for field in schema():
+def _check(path: Path, found: pa.Schema, wanted: pa.Schema) -> None:
+    for field in wanted:
         at = found.get_field_index(field.name)
         if at < 0 or found.field(at).type != field.type:
             seen = "is missing" if at < 0 else f"is {found.field(at).type}"

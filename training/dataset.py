@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from feature_repo.definitions import SERVICES, view
-from feature_repo.store import SERVICE, cutoff, training_features
 from moe import tables
 from moe.contracts import contract
 from moe.errors import MoeError
 from training.labels import labels
 
-ADS = view("ads").table
+ADS = "features.ads__line_segment"
 MIN_DATES, MIN_ROWS = 7, 100
 "Fewer dates cannot be split by time; fewer rows than this say less than the shrunk rates do."
 
@@ -48,6 +46,9 @@ PARTS = ("train", "choose", "report")
 
 def inputs() -> dict[str, str]:
     """What the model reads, with types: line and segment, the day's ISO weekday, and the service's features."""
+    from feature_repo.definitions import SERVICES, view  # Feast takes seconds, and the network's workers need none
+    from feature_repo.store import SERVICE
+
     service = [c for name in SERVICES[SERVICE] for c in view(name).features]
     keys = [contract(ADS).column(name) for name in (*IDS, "segment")]
     kinds = {c.name: "string" if c.type == "VARCHAR" else "double" for c in (*keys, *service)}
@@ -90,6 +91,8 @@ def training_set(unit: str, night: date) -> pd.DataFrame:
     Rows whose line and segment had no ad features then are left out: the nightly score has none such.
     Raises MoeError where there are no features, or too few rows to learn from.
     """
+    from feature_repo.store import cutoff, training_features
+
     build = f"`moe run land ads --unit {unit} --date {night}`, which builds the earlier nights too"
     partitions = [n for n in tables.nights(ADS, unit) if n < night]
     if not partitions:

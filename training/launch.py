@@ -31,6 +31,9 @@ from training.trainer import CHECKPOINT, Config, Place, Trainer
 LEAST_ROWS = 500
 "Training rows below which the network is no candidate: its embeddings then see a line a handful of times."
 LAST_LINES = 40
+RESTARTS = 3
+ENVIRONMENT = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+"Of torchrun: a restarted worker must not meet the addresses of dead ones, see training/train_network.py."
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _trained(reading: Reading, rows: Rows, late: npt.NDArray[np.bool_]) -> dict[
         made_with = f"{data.digest} {config} {settings().training_launch} {settings().training_processes}"
         out = folder / hashlib.sha256(made_with.encode()).hexdigest()[:16]
         if settings().training_launch == "torchrun":
-            _torchrun(data, out, config)
+            _torchrun(data, out, config, settings().training_processes)
         else:
             _here(data, out, config)
         found: dict[str, torch.Tensor] = checkpoint.load(out / CHECKPOINT)["state"]["best"]
@@ -135,16 +138,14 @@ def _here(data: Data, out: Path, config: Config) -> None:
         torch.set_num_threads(before)
 
 
-def _torchrun(data: Data, out: Path, config: Config) -> None:
+def _torchrun(data: Data, out: Path, config: Config, processes: int, restarts: int = RESTARTS) -> None:
     log = out.with_suffix(".log")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               f"--nproc-per-node={settings().training_processes}", "--max-restarts=3",
+               f"--nproc-per-node={processes}", f"--max-restarts={restarts}",
                "-m", "training.train_network", "--data", str(data.folder), "--out", str(out),
                "--batch-rows", str(config.batch_rows)]
-    # See train_network.py: a restart must not meet the addresses of dead workers.
-    environment = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     with log.open("w") as file:
-        code = subprocess.run(command, cwd=settings().root, env=environment, stdout=file,
+        code = subprocess.run(command, cwd=settings().root, env=ENVIRONMENT, stdout=file,
                               stderr=subprocess.STDOUT).returncode
     if code:
         last = "\n    ".join(log.read_text().splitlines()[-LAST_LINES:])

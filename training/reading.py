@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from moe.errors import MoeError
-from training.dataset import IDS, TARGETS, FloatArray, Target
+from training.dataset import IDS, TARGETS, FloatArray, Target, inputs
 from training.models import Preparation, prepare
 
 MOST_IDS = 20_000
@@ -37,8 +37,9 @@ class Start:
 
 @dataclass(frozen=True)
 class Reading:
-    """Constants that turn columns into the network's inputs. `starts` by target."""
+    """Constants that turn columns into the network's inputs. `kinds` are the columns' types, `starts` by target."""
 
+    kinds: dict[str, str]
     preparation: Preparation
     starts: dict[str, Start]
 
@@ -80,14 +81,16 @@ class Reading:
     def described(self) -> dict[str, Any]:
         """As plain values for JSON and checkpoints."""
         made = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self.preparation).items()}
-        return {"preparation": made, "starts": {name: asdict(start) for name, start in self.starts.items()}}
+        starts = {name: asdict(start) for name, start in self.starts.items()}
+        return {"kinds": self.kinds, "preparation": made, "starts": starts}
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> "Reading":
         made = dict(described["preparation"])
         arrays = {k: np.array(made[k], dtype=np.float64) for k in ("offset", "mean", "deviation", "fill")}
         preparation = Preparation(**{**made, "numbers": tuple(made["numbers"]), **arrays})
-        return cls(preparation, {name: Start(**start) for name, start in described["starts"].items()})
+        starts = {name: Start(**start) for name, start in described["starts"].items()}
+        return cls(dict(described["kinds"]), preparation, starts)
 
 
 def _codes(values: Any, known: list[Any]) -> npt.NDArray[np.int64]:
@@ -129,7 +132,7 @@ def learn(columns: Mapping[str, Any], events: FloatArray, exposure: FloatArray) 
         made.names[name] = sorted(value for value, _ in most)
     starts = {t.name: _start(t, columns[t.baseline], events[:, i], exposure[:, i]) if not whys[i]
               else Start(1.0, 1.0, 0.0) for i, t in enumerate(TARGETS)}
-    return Reading(made, starts)
+    return Reading(inputs(), made, starts)
 
 
 def _start(target: Target, rate: FloatArray, events: FloatArray, exposure: FloatArray) -> Start:

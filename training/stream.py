@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from moe.errors import MoeError
-from training.data import Data, Group, schema
-from training.dataset import TARGETS, inputs
+from training.data import Data, Group
+from training.dataset import TARGETS
 from training.reading import label_faults
 
 BUFFER_ROWS = 65_536
@@ -33,7 +33,7 @@ class Stream(IterableDataset[Batch]):
 
     def __init__(self, data: Data, part: str, batch_rows: int, seed: int, rank: int = 0, world: int = 1,
                  workers: int = 0, buffer_rows: int = BUFFER_ROWS) -> None:
-        self.reading, self.groups = data.reading, data.groups(part)
+        self.reading, self.groups, self.columns = data.reading, data.groups(part), data.schema.names
         self.batch_rows, self.seed, self.buffer_rows = batch_rows, seed, buffer_rows
         self.rank, self.world, self.workers = rank, world, max(workers, 1)
         self.epoch = self.step = 0
@@ -92,10 +92,10 @@ class Stream(IterableDataset[Batch]):
         parts = []
         for group in buffer:
             with pq.ParquetFile(group.file) as file:
-                parts.append(file.read_row_group(group.index, columns=schema().names, use_threads=False))
+                parts.append(file.read_row_group(group.index, columns=self.columns, use_threads=False))
         table = pa.concat_tables(parts)
         columns = {name: table[name] if kind == "string" else table[name].to_numpy()
-                   for name, kind in inputs().items()}
+                   for name, kind in self.reading.kinds.items()}
         events, exposure = (np.column_stack([table[getattr(target, which)].to_numpy() for target in TARGETS])
                             for which in ("events", "exposure"))
         if faults := label_faults(events, exposure):
