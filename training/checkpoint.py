@@ -1,7 +1,6 @@
 """Checkpoints of a training: written whole or not at all, and taken up only by the training that they are of."""
 
 import os
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,8 @@ def load(path: Path) -> dict[str, Any]:
     """Tensors and plain values only: a checkpoint cannot run code."""
     try:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise MoeError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}",
+    except Exception as error:  # whatever damaged bytes make of the unpickler
+        raise MoeError(f"checkpoint {path} cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}",
                        "start anew with --no-resume") from error
     return found
 
