@@ -107,7 +107,7 @@ def as_specified(known: pd.DataFrame, later: pd.DataFrame) -> FloatArray:
     from xgboost import XGBRegressor
 
     rows = known[known["conversion_value"].notna() & (known["conversion_clicks"] > 0)]
-    made = prepare(sample(rows, TARGETS[1]))
+    made = prepare(sample(rows, TARGETS[1]).columns)
     worth = rows["conversion_value"] / rows["conversion_clicks"]
     model = XGBRegressor(**SPECIFICATION, n_jobs=1)
     model.fit(made.raw(columns(rows, rows["business_date"])), worth, sample_weight=rows["conversion_clicks"])

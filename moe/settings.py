@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     "s3://bucket/prefix to which partitions, bundles, reports and the pointer follow; empty: none do."
     s3_endpoint: str = ""
     "Address of an S3 service that is not Amazon's. Credentials and region come from boto3's own chain."
+    training_launch: Literal["in_process", "torchrun"] = "in_process"
+    "How `moe train` trains the network: in its own process, or by torchrun in several."
+    training_processes: int = Field(default=2, ge=1)
+    "Processes of a training by torchrun: on GPUs one for each, on CPU one for each core at most."
     kill_at: str = ""
     "Name of a commit point at which the process kills itself (SIGKILL): crash tests only."
 

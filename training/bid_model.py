@@ -123,7 +123,7 @@ def rule(target: Target, train: Sample) -> Rate:
 
 def corrected(target: Target, train: Sample, fit: Fit) -> Rate:
     """The rule times what trees learn of the training dates."""
-    simple, made = rule(target, train), prepare(train)
+    simple, made = rule(target, train), prepare(train.columns)
     expected = train.exposure * simple.base(train.columns)
     # A weight is in conversions: the value expected, over what one conversion adds to its variance.
     weight = expected / dispersion(train.events, expected)

@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from feature_repo.definitions import SERVICES, view
-from feature_repo.store import SERVICE, cutoff, training_features
 from moe import tables
 from moe.contracts import contract
 from moe.errors import MoeError
@@ -19,7 +17,7 @@ from moe.units import option
 from training.labels import ADS as CORE
 from training.labels import labels
 
-ADS = view("ads").table
+ADS = "features.ads__line_segment"
 MIN_DATES, MIN_ROWS = 7, 100
 "Fewer dates cannot be split by time; fewer rows than this say less than the shrunk rates do."
 
@@ -45,15 +43,21 @@ TARGETS = (
     Target("conversion_rate", "conversions", "conversion_clicks", "conversion_rate_28d"),
 )
 
+IDS = ("line_id",)
+"Names of so many values that only the network's embeddings hold them; the other candidates leave them alone."
+
 PARTS = ("train", "choose", "report")
 "Dates in order of time: the oldest fit, later ones choose and calibrate, the latest only measure."
 
 
 def inputs() -> dict[str, str]:
-    """What the model reads, with types: the segment, the day's ISO weekday, and the service's features."""
+    """What the model reads, with types: line and segment, the day's ISO weekday, and the service's features."""
+    from feature_repo.definitions import SERVICES, view  # Feast takes seconds, and the network's workers need none
+    from feature_repo.store import SERVICE
+
     service = [c for name in SERVICES[SERVICE] for c in view(name).features]
-    segment = contract(ADS).column("segment")
-    kinds = {c.name: "string" if c.type == "VARCHAR" else "double" for c in (segment, *service)}
+    keys = [contract(ADS).column(name) for name in (*IDS, "segment")]
+    kinds = {c.name: "string" if c.type == "VARCHAR" else "double" for c in (*keys, *service)}
     return {**kinds, "weekday": "int64"}
 
 
@@ -94,6 +98,8 @@ def training_set(unit: str, night: date) -> pd.DataFrame:
     A young or small unit has few rows, or none: `training.evaluate.choose` then keeps to the shrunk rate. Raises
     MoeError where there would be enough rows, and the features of their nights are missing.
     """
+    from feature_repo.store import cutoff, training_features
+
     build = f"`moe run land ads --unit {option(unit)} --date {night}`, which builds the earlier nights too"
     delivered = [n for n in tables.nights(CORE, unit) if n <= night]
     if not delivered:

@@ -1,6 +1,6 @@
 """Choosing between candidates, calibration, and what is said about the winner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,8 +81,10 @@ Fit = Callable[[Target, Sample], list[Rate]]
 "Gives the candidates fitted on training dates, the simplest first."
 
 
-def choose(target: Target, sample: Sample, fit: Fit = candidates) -> Outcome:
+def choose(target: Target, sample: Sample, fit: Fit = candidates, others: Sequence[Rate] = ()) -> Outcome:
     """Fit on the oldest dates, choose and calibrate on later ones, measure on the latest.
+
+    `others` are more complex candidates, which were fitted elsewhere on the oldest dates alone.
 
     What is measured is what is shipped: the winner is not fitted again on the dates that judged it. It is
     shipped only where it does not lose to the shrunk rate as it is on the latest dates.
@@ -94,7 +96,7 @@ def choose(target: Target, sample: Sample, fit: Fit = candidates) -> Outcome:
         mean = total / float(sample.exposure.sum()) if total else 0.0
         return Outcome(Rate(target, Baseline(), mean), {}, pd.DataFrame(),
                        f"the 28-day shrunk {target.kind} is used as it is: {why} are too little to fit a model")
-    fitted = fit(target, parts["train"])
+    fitted = [*fit(target, parts["train"]), *others]
     winner = fitted[0]
     for challenger in fitted[1:]:
         if better(parts["choose"], challenger, winner):

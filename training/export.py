@@ -1,7 +1,7 @@
 """From a fitted pair of rates to one ONNX graph, and the proof that both say the same.
 
-The graph holds everything: what stands for a missing number, scaling, categories, trees, calibration. Numbers
-stay float64 but for the trees, which split float32 values as XGBoost does.
+The graph holds everything: what stands for a missing number, scaling, categories, trees, layers, calibration.
+Numbers stay float64 but for the trees, which split float32 values as XGBoost does, and the network's layers.
 """
 
 from typing import Any
@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from training.dataset import inputs
 from training.models import CLIP, LARGEST_CORRECTION, Boosted, Monotone, Preparation, Rate, Regression
+from training.network import Network
+from training.reading import LEAST_SHARE, MOST_SHARE
 
 OPSET = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
 IR_VERSION = 10
@@ -79,6 +81,8 @@ def _rate(graph: _Graph, rate: Rate) -> None:
             log_factor = _linear(graph, to, linear)
         case Boosted() as boosted:
             log_factor = _trees(graph, to, boosted)
+        case Network() as network:
+            log_factor = _head(graph, to, network, f"{to}_base")
         case _:
             graph.add("Identity", [base], to)
             return
@@ -104,8 +108,8 @@ def _categories(graph: _Graph, to: str, preparation: Preparation) -> list[str]:
     return hot
 
 
-def _linear(graph: _Graph, to: str, model: Regression) -> str:
-    made, numbers = model.preparation, _numbers(graph, to, model.preparation)
+def _standardised(graph: _Graph, to: str, made: Preparation) -> str:
+    numbers = _numbers(graph, to, made)
     missing = graph.add("IsNaN", [numbers], f"{to}_missing")
     x = graph.add("Where", [missing, graph.constant(f"{to}_fill", made.fill), numbers], f"{to}_filled")
     x = graph.add("Max", [x, graph.constant(f"{to}_nothing", 0.0)], f"{to}_positive")
@@ -114,7 +118,12 @@ def _linear(graph: _Graph, to: str, model: Regression) -> str:
     x = graph.add("Sub", [x, graph.constant(f"{to}_mean", made.mean)], f"{to}_centred")
     x = graph.add("Div", [x, graph.constant(f"{to}_deviation", made.deviation)], f"{to}_scaled")
     ends = [graph.constant(f"{to}_least", -CLIP), graph.constant(f"{to}_most", CLIP)]
-    x = graph.add("Clip", [x, *ends], f"{to}_z")
+    return graph.add("Clip", [x, *ends], f"{to}_z")
+
+
+def _linear(graph: _Graph, to: str, model: Regression) -> str:
+    made = model.preparation
+    x = _standardised(graph, to, made)
     hot = [graph.add("Cast", [h], f"{h}_double", to=TensorProto.DOUBLE) for h in _categories(graph, to, made)]
     x = graph.add("Concat", [x, *hot], f"{to}_inputs", axis=1)
     slopes = graph.constant(f"{to}_coefficients", model.coefficients[:, None])
@@ -129,6 +138,49 @@ def _trees(graph: _Graph, to: str, model: Boosted) -> str:
     x = graph.add("TreeEnsembleRegressor", [x], f"{to}_sum", "ai.onnx.ml", n_targets=1,
                   aggregate_function="SUM", post_transform="NONE", **tree_attributes(model.trees))
     return graph.add("Cast", [x], f"{to}_log_factor", to=TensorProto.DOUBLE)
+
+
+def _head(graph: _Graph, to: str, network: Network, base: str) -> str:
+    """log σ(o + f) − log σ(o), with o the logit of base over ceiling."""
+    ceiling = graph.constant(f"{to}_ceiling", network.reading.starts[to].ceiling)
+    ends = [graph.constant(f"{to}_least_share", LEAST_SHARE), graph.constant(f"{to}_most_share", MOST_SHARE)]
+    share = graph.add("Clip", [graph.add("Div", [base, ceiling], f"{to}_of_ceiling"), *ends], f"{to}_share")
+    rest = graph.add("Sub", [graph.constant(f"{to}_one", 1.0), share], f"{to}_rest")
+    offset = graph.add("Log", [graph.add("Div", [share, rest], f"{to}_odds")], f"{to}_logit")
+    head = graph.constant(f"{to}_head", network.head, np.int64)
+    added = graph.add("Gather", [_layers(graph, network), head], f"{to}_added", axis=1)
+    moved = graph.add("Sigmoid", [graph.add("Add", [offset, added], f"{to}_moved_logit")], f"{to}_moved_share")
+    return graph.add("Log", [graph.add("Div", [moved, share], f"{to}_ratio")], f"{to}_log_factor")
+
+
+def _layers(graph: _Graph, network: Network) -> str:
+    """f(x) of every head, shape (n, targets), float64; once for all heads of one network."""
+    name, made = "network_corrections", network.reading.preparation
+    if any(node.name == name for node in graph.nodes):
+        return name
+    numbers = _standardised(graph, "network", made)
+    parts = [graph.add("Cast", [x], f"{x}_single", to=TensorProto.FLOAT) for x in (numbers, "network_missing")]
+    weights = {key: value.numpy() for key, value in network.model.state_dict().items()}
+    for at, (column, known) in enumerate(made.names.items()):
+        table = graph.constant(f"network_{column}_embeddings", weights[f"embeddings.{at}.weight"], np.float32)
+        parts.append(graph.add("Gather", [table, _code(graph, column, known)], f"network_{column}_embedded"))
+    x = graph.add("Concat", parts, "network_inputs", axis=1)
+    layers = [key.removesuffix(".weight") for key in weights if key.endswith(".weight") and "embed" not in key]
+    for layer in layers:
+        x = x if layer == layers[0] else graph.add("Relu", [x], f"network_{layer}_active")
+        matrix = [graph.constant(f"network_{layer}_{part}", weights[f"{layer}.{part}"], np.float32)
+                  for part in ("weight", "bias")]
+        x = graph.add("Gemm", [x, *matrix], f"network_{layer}", transB=1)
+    x = graph.add("Cast", [x], "network_double", to=TensorProto.DOUBLE)
+    ends = [graph.constant("network_low", -LARGEST_CORRECTION), graph.constant("network_high", LARGEST_CORRECTION)]
+    return graph.add("Clip", [x, *ends], name)
+
+
+def _code(graph: _Graph, column: str, known: list[Any]) -> str:
+    """0 for an unknown id, else its place from 1 on."""
+    keys = {"keys_strings" if inputs()[column] == "string" else "keys_int64s": known or ["none is known"]}
+    return graph.add("LabelEncoder", [column], f"network_{column}_code", "ai.onnx.ml", default_int64=0,
+                     values_int64s=list(range(1, len(known) + 1)) or [0], **keys)
 
 
 def tree_attributes(trees: list[dict[str, Any]]) -> dict[str, list[Any]]:

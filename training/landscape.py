@@ -126,8 +126,7 @@ def curve(target: Target, rows: pd.DataFrame) -> Monotone:
 
 
 def _prepared(rows: pd.DataFrame) -> Preparation:
-    made = prepare(dataset.Sample(dataset.columns(rows, rows["business_date"]), np.empty(0), np.empty(0),
-                                  rows["business_date"].to_numpy("datetime64[D]")))
+    made = prepare(dataset.columns(rows, rows["business_date"]))
     return replace(made, numbers=("bid", *made.numbers))
 
 

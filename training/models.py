@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import FloatArray, Sample, Target, inputs
+from training.dataset import IDS, FloatArray, Sample, Target, inputs
 
 SEED = 7
 LARGEST_CORRECTION = float(np.log(20.0))
@@ -51,26 +51,31 @@ class Preparation:
 
     def scaled(self, columns: Mapping[str, Any]) -> FloatArray:
         """The regression's inputs (n, f + categories): standardised logarithms, and ones and zeros."""
+        return np.hstack([self.standardised(columns), self._categories(columns)])
+
+    def standardised(self, columns: Mapping[str, Any]) -> FloatArray:
+        """Standardised logarithms of the numbers (n, f), zero where one is missing."""
         numbers = np.column_stack([columns[name] for name in self.numbers])
         numbers = np.maximum(np.where(np.isnan(numbers), self.fill, numbers), 0.0)
         logs = (np.log(numbers + self.offset) - self.mean) / self.deviation
-        return np.hstack([np.clip(logs, -CLIP, CLIP), self._categories(columns)])
+        return np.clip(logs, -CLIP, CLIP)
 
     def _categories(self, columns: Mapping[str, Any]) -> FloatArray:
         hot = [columns[name] == value for name, values in self.names.items() for value in values]
         return np.column_stack(hot).astype(np.float64)
 
 
-def prepare(sample: Sample) -> Preparation:
-    """Learn the constants from the training dates."""
+def prepare(columns: Mapping[str, Any], ids: tuple[str, ...] = ()) -> Preparation:
+    """Learn the constants from the training dates. Of `IDS`, those named are among its names."""
     kinds = inputs()
     numbers = tuple(name for name, kind in kinds.items() if kind == "double")
+    # Serving reads a missing name as an empty one: neither is a value of its own.
     names: dict[str, list[Any]] = {
-        name: sorted({v for v in sample.columns[name] if isinstance(v, str)}) if kind == "string"
+        name: sorted({v for v in columns[name] if isinstance(v, str) and v}) if kind == "string"
         else list(range(1, 8))
-        for name, kind in kinds.items() if kind != "double"
+        for name, kind in kinds.items() if kind != "double" and (name not in IDS or name in ids)
     }
-    values = [sample.columns[name] for name in numbers]
+    values = [columns[name] for name in numbers]
     # A tenth of the usual value: zeros keep a finite logarithm, and rates and counts need no case each.
     offset = np.array([0.1 * np.median(v[v > 0]) if (v > 0).any() else 1.0 for v in values])
     logs = [np.log(np.maximum(v[~np.isnan(v)], 0.0) + o) for v, o in zip(values, offset, strict=True)]
@@ -176,7 +181,7 @@ def candidates(target: Target, train: Sample) -> list[Rate]:
     expected = train.exposure * baseline.base(train.columns)
     spread = dispersion(train.events, expected)
     ratio, weight = train.events / expected, expected / spread
-    made = prepare(train)
+    made = prepare(train.columns)
 
     linear = PoissonRegressor(alpha=PRIOR_PRECISION / weight.sum(), solver="newton-cholesky", max_iter=100)
     linear.fit(made.scaled(train.columns), ratio, sample_weight=weight)

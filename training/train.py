@@ -22,6 +22,7 @@ from training.dataset import TARGETS, columns, digest, sample, training_set
 from training.evaluate import Outcome, choose, facts
 from training.export import to_onnx
 from training.labels import LOOKBACK_DAYS
+from training.launch import network_rates
 from training.models import SEED
 
 CHALLENGERS = "out.challenger__night"
@@ -35,7 +36,8 @@ def train(night: Night) -> dict[str, pa.Table]:
     unit = night.unit.unit
     frame = training_set(unit, night.date)
     with threadpool_limits(1):  # sums in one order: the same data give the same bytes
-        outcomes = [choose(target, sample(frame, target)) for target in TARGETS]
+        networks = network_rates(frame)
+        outcomes = [choose(target, sample(frame, target), others=networks.get(target.name, ())) for target in TARGETS]
         valued = value_sample(frame, outcomes[1].rate)
         if len(valued.events):
             outcomes.append(choose(VALUE, valued, value_candidates))

@@ -59,6 +59,8 @@ class World:
     "Whether weekdays, visits and the segment's value matter."
     values: bool = True
     "Whether the platform reports conversion values."
+    own_weeks: float = 0.0
+    "How far each line's week is its own: a daily deviation of its click rate's logarithm."
     before: int = 28
     "Days of history before the first night."
     counts: dict[str, np.ndarray] = field(default_factory=dict)
@@ -73,6 +75,8 @@ class World:
         weekday = np.array([(FIRST.weekday() - self.before + d) % 7 for d in range(days)])
         bounce = np.repeat(rng.uniform(0.2, 0.8, (days, self.lines)), len(SEGMENTS), axis=1)
         by_weekday = WEEKDAY[weekday] ** self.structure
+        own = np.repeat(np.sin(np.arange(self.lines) + 2 * np.pi / 7 * weekday[:, None]), len(SEGMENTS), axis=1)
+        drift += self.own_weeks * own
         self.click_rate = rng.lognormal(np.log(0.02), 0.6, n) * by_weekday[:, None] * np.exp(drift)
         self.conversion_rate = rng.lognormal(np.log(self.per_click), 0.4, n) * np.exp(
             -1.5 * self.structure * (np.roll(bounce, 1, axis=0) - 0.5)  # yesterday's visits foretell buyers

@@ -15,6 +15,7 @@ from training import bundles
 from training.bid_model import VALUE
 from training.dataset import TARGETS, inputs, sample
 from training.export import to_onnx
+from training.launch import network_rates
 from training.models import Rate, candidates
 
 
@@ -25,9 +26,13 @@ def bundle(trained: Trained) -> Bundle:
 
 @pytest.fixture(scope="module")
 def fitted(trained: Trained) -> list[list[Rate]]:
-    """The candidates of each kind: a pair of rates for both baselines, both regressions, both tree models."""
-    both = (candidates(target, sample(trained.frame, target)) for target in TARGETS)
+    """The candidates of each kind: a pair of rates for both baselines, regressions, tree models, and heads."""
+    networks = network_rates(trained.frame)
+    both = ([*candidates(target, sample(trained.frame, target)), *networks[target.name]] for target in TARGETS)
     return [list(pair) for pair in zip(*both, strict=True)]
+
+
+KNOWN_NAMES = ("new", "loyal", "google_ads", *(f"line_{i:03d}" for i in range(8)))
 
 
 def odd_rows(n: int = 3000) -> dict[str, Any]:
@@ -39,7 +44,7 @@ def odd_rows(n: int = 3000) -> dict[str, Any]:
             values = rng.lognormal(rng.uniform(-4, 6), 2.0, n)
             columns[name] = np.where(rng.random(n) < 0.2, np.nan, np.where(rng.random(n) < 0.1, 0.0, values))
         elif kind == "string":
-            columns[name] = rng.choice(np.array(["new", "loyal", "google_ads", "never seen", None], object), n)
+            columns[name] = rng.choice(np.array([*KNOWN_NAMES, "never seen", "", None], object), n)
         else:
             columns[name] = rng.integers(1, 8, n)
     return columns
@@ -49,9 +54,14 @@ def test_the_graph_equals_the_fitted_model_on_odd_rows(fitted: list[list[Rate]])
     for rates in fitted:
         about = {"features": [{"name": k, "type": v} for k, v in inputs().items()]}
         made = Bundle.load(bundles.write(to_onnx(rates), about))
-        found = bundles.check_parity(made, rates, odd_rows())
+        found = bundles.check_parity(made, rates, odd_rows(100_000))
         assert found["parity_largest_error"] < 1e-5
-        assert found["parity_rows_at_split"] < 10
+        assert found["parity_rows_at_split"] < 300
+
+
+def test_one_network_stands_once_in_the_graph_of_both_rates(fitted: list[list[Rate]]) -> None:
+    sizes = [len(to_onnx(rates)) for rates in ([fitted[3][0], fitted[0][1]], fitted[3])]
+    assert sizes[1] < 1.05 * sizes[0]
 
 
 def test_a_graph_that_differs_is_refused(fitted: list[list[Rate]], bundle: Bundle) -> None:
