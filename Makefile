@@ -12,11 +12,22 @@ DATE ?=
 YES ?= 0
 
 options = $(if $(UNIT),--unit $(UNIT)) $(if $(DATE),--date $(DATE))
-# Page tests need a browser. In CI a missing one is a failure, at a desk they are left out, and said so.
-browser := $(shell command -v chromium)
-left_out := $(if $(browser)$(filter true,$(CI)),,not chromium)
-say_left_out = $(if $(left_out),echo "Left out: the page tests (marker chromium) for lack of Chromium: apt-get install chromium",true)
-pytest = $(BIN)/python -m pytest -q -m "$(strip $(1)$(if $(and $(1),$(left_out)), and )$(left_out))"
+# Tests that need what this machine lacks are left out, and said so; in CI only those that no system package gives.
+has_browser := $(or $(filter true,$(CI)),$(shell command -v chromium))
+providers := $(or $(TF_PLUGIN_MIRROR),$(wildcard $(TF_CLI_CONFIG_FILE)),$(firstword $(wildcard \
+	/opt/tf-plugins /usr/share/terraform/plugins /usr/local/share/terraform/plugins $(HOME)/.terraform.d/plugins)))
+has_terraform := $(and $(shell command -v terraform),$(providers))
+has_kubectl := $(shell command -v kubectl)
+left_out := $(strip $(if $(has_browser),,and not chromium) $(if $(has_terraform),,and not terraform) \
+	$(if $(has_kubectl),,and not kubectl))
+define say_left_out
+	@$(if $(has_browser),true,echo "Left out: the page tests (marker chromium), for lack of Chromium: apt-get install chromium")
+	@$(if $(has_terraform),true,echo "Left out: the infrastructure's tests (marker terraform), for lack of Terraform or of a folder with its AWS provider (TF_PLUGIN_MIRROR)")
+	@$(if $(has_kubectl),true,echo "Left out: one test of the manifests (marker kubectl), for lack of kubectl")
+endef
+pytest = $(BIN)/python -m pytest -q -m "$(strip $(1) $(left_out))"
+# Four workers at most: each may hold a Spark session of 2 GiB.
+spread := -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup nightly test test-all lint train up down doctor clean
 
@@ -54,16 +65,16 @@ lint: setup ## ruff, mypy, import rules, SQL
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
-# The longest files go first where two workers share them, so that none is left to run alone at the end.
+# The longest files go first where several workers share them, so that none is left to run alone at the end.
 test: lint ## lint, then the tests, the fast ones first
 	$(call pytest,not all) tests/code
-	$(call pytest,not all) -n 2 --dist loadfile tests/e2e tests/data tests/model
-	@$(say_left_out)
+	$(call pytest,not all) $(spread) tests/e2e tests/data tests/model
+	$(say_left_out)
 
 test-all: lint ## every test, also the many combinations (marker all)
-	$(call pytest,) tests/code
-	$(call pytest,) -n 2 --dist loadfile tests/e2e tests/data tests/model
-	@$(say_left_out)
+	$(call pytest,all or not all) tests/code
+	$(call pytest,all or not all) $(spread) tests/e2e tests/data tests/model
+	$(say_left_out)
 
 clean: ## delete var/ (every table, report and log) and caches; a dry run unless YES=1
 	@found="$$(ls -d var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dbt/target dbt/logs 2>/dev/null || true)"; \

@@ -36,6 +36,6 @@ def test_runs_in_postgresql_files_in_s3_and_the_alias_moves(
     assert all(uri.startswith(f"s3://{bucket.name}/lake/mlflow/tiny/") for _, uri in runs)
     assert postgres.execute("select count(*) from metrics", database)[0][0] > 10
     served = mlflow.onnx.load_model("models:/tiny_line_performance@champion")
-    assert [output.name for output in served.graph.output] == ["click_rate", "conversion_rate"]
+    assert [output.name for output in served.graph.output] == ["click_rate", "conversion_rate", "value_per_conversion"]
     assert not list((settings().home / "mlflow").rglob("*")), "something of MLflow stayed in the home"
     assert PASSWORD not in "".join(capfd.readouterr())

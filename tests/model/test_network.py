@@ -110,7 +110,7 @@ def test_untrained_it_is_the_shrunk_rate(shop_data: Path, trained: Trained) -> N
 def test_it_learns_an_interaction_that_the_others_cannot_and_is_chosen(
     own_weeks: pd.DataFrame, candidates_of_own_weeks: dict[str, list[Rate]]
 ) -> None:
-    outcome = choose(CLICKS, sample(own_weeks, CLICKS), candidates_of_own_weeks["click_rate"])
+    outcome = choose(CLICKS, sample(own_weeks, CLICKS), others=candidates_of_own_weeks["click_rate"])
     assert outcome.winner == "network"
     measured = outcome.metrics
     others = [measured[f"deviance_report_{name}"] for name in ("baseline", "regression", "xgboost")]
@@ -125,7 +125,7 @@ def test_it_learns_an_interaction_that_the_others_cannot_and_is_chosen(
 def test_without_structure_it_stays_the_shrunk_rate(home: Any) -> None:
     world = World(name="flat_network", drift=0.0, structure=False, seed=8).write()
     frame = training_set("flat_network", world.last)
-    measured = choose(CLICKS, sample(frame, CLICKS), launch.network_rates(frame)["click_rate"]).metrics
+    measured = choose(CLICKS, sample(frame, CLICKS), others=launch.network_rates(frame)["click_rate"]).metrics
     assert measured["deviance_report_network"] < 1.05 * measured["deviance_report_baseline"]
 
 
