@@ -30,15 +30,15 @@ from monitoring.thresholds import Limit, Outcome
 TRAINED, LIFE = 29, 42
 "The night of the first model (as `moe nightly` has it), and the nights that a model may live."
 IN_A_ROW = 3
-DEVIATIONS = {"calibration": 4, "decay": 4}
-"Standard deviations from the mean to an alert, where not 3: an outcome asks alone, a column by two checks at once."
+DEVIATIONS = {"decay": 4}
+"Standard deviations from the mean to an alert, where not 3: of 16 worlds three passed 3 of the others in decay."
 LEAST = {"psi": 0.1, "ks": 0.1, "missing": 0.05, "calibration": 0.05, "decay": 0.02}
 "Alerts need at least this, however calm a column is: a PSI below 0.1 is no change that matters (Siddiqi 2006)."
 RULE = """Of each calm world the largest value that lasted as many nights as an alert must (for calibration and decay,
 whose two weeks overlap, the largest); of the logarithms of these over the worlds (of decay plus 1) the mean
-plus one standard deviation to warn and plus three to alert (four for calibration and decay); and at least 0.1
-for PSI and KS, 0.05 for a missing share and for calibration, 0.02 for decay. A day late or a night absent
-warns, two alert.""".replace("\n", " ")
+plus one standard deviation to warn and plus three to alert (four for decay); and at least 0.1 for PSI and
+KS, 0.05 for a missing share and for calibration, 0.02 for decay. A day late or a night absent warns, two
+alert.""".replace("\n", " ")
 UNCHECKED = {
     (ADS, "platform"): "text with as many rows a platform every night",
     (ADS, "days_active_28d"): "counts up while a store is young and stays at 28 afterwards",

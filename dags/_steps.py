@@ -194,7 +194,8 @@ def is_scored(unit: str, night: str) -> bool:
     if ledger.newest(found.unit, day).get("score", {}).get("status") == "skipped":
         raise AirflowSkipException(f"unit {found.unit} has no scores: the step score was skipped")
     if get_current_context()["dag_run"].triggering_user_name == "dag_test":
-        raise AirflowFailException(f"the night of {day} has no scores: run `moe nightly --unit {unit} --date {day}`")
+        error = MoeError(f"the night of {day} has no scores", f"run `moe nightly --unit {unit} --date {day}` first")
+        raise AirflowFailException(str(error)) from error
     return False
 
 

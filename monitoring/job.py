@@ -56,11 +56,13 @@ def compare(connection: Any, model: Model, current: Window, limits: Thresholds) 
     found = []
     for table, (current_rows, reference_rows) in pairs.items():
         for name, column in limits.columns[table].items():
+            if column.unchecked:
+                continue
             sizes = current_rows[name].count(), reference_rows[name].count()
             checks = {check: for_size(limit, check, *sizes, limits.measured).alert
                       for check in drift.CHECKS if (limit := getattr(column, check))}
             one = drift.Compared.of(name, current_rows[name], reference_rows[name], checks)
-            if checks and one.enough:
+            if one.enough:
                 found.append((table, one))
     return found
 

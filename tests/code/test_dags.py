@@ -175,6 +175,34 @@ def test_training_is_due(steps: Any, monkeypatch: pytest.MonkeyPatch, night: str
     assert steps.asks_for_training("advertiser", night) is (filed == night)
 
 
+def test_monitoring_waits_at_a_scheduler_and_says_what_to_do_at_a_desk(
+    steps: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from moe import ledger, tables
+
+    def ask(user: str) -> bool:
+        run = SimpleNamespace(triggering_user_name=user)
+        monkeypatch.setattr(steps, "get_current_context", lambda: {"dag_run": run})
+        return bool(steps.is_scored("advertiser", "2026-06-30"))
+
+    assert ask("airflow") is False
+    with pytest.raises(AirflowFailException, match="moe nightly --unit advertiser --date 2026-06-30"):
+        ask("dag_test")
+    with pytest.raises(AirflowFailException, match="before the first night"):
+        steps.is_scored("advertiser", "2026-05-31")
+    skipped = {"score": {"status": "skipped"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "newest", lambda *_: skipped)
+        with pytest.raises(AirflowSkipException):
+            ask("airflow")
+    path = tables.partition("features.score__line_segment", "advertiser", date(2026, 6, 30))
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert ask("airflow") is True
+
+
 def test_every_job_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from moe import runner
     from moe.jobs import JOBS

@@ -121,7 +121,7 @@ def test_only_outcomes_that_have_matured_are_judged(calm: Nights) -> None:
 
 CHANGES = {
     "conversions": (Change(SINCE, conversions=0.5), LAST, "calibration: the conversion rate"),
-    "price": (Change(SINCE, price=2.0), SINCE + 9, "cost_per_click_7d"),
+    "price": (Change(SINCE, price=2.0), LAST, "cost_per_click_7d"),
     "site": (Change(SINCE, traffic=False), SINCE + 4, "availability: more of it is missing than in training"),
 }
 
