@@ -77,6 +77,7 @@ class Trainer:
     def run(self) -> State:
         if not self.resumed:
             self._judge(self._valid_loss())
+            self._save()
         while not self.state.finished:
             line = self._epoch()
             loss = self._valid_loss()
