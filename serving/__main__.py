@@ -70,7 +70,7 @@ def _serve() -> int:
                            f"make one with `python -m serving keys add`, or say {PREFIX}OPEN=1")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # The decision log's thread must hand the interpreter back long before a request is late.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.0001)
     app = App(settings)
     gc.freeze()  # what is loaded by now stays: no collection needs to walk through it
     uvicorn.run(app, host=settings.host, port=settings.port, loop="uvloop", http="httptools", ws="none",

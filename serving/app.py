@@ -95,8 +95,7 @@ class App:
         milliseconds = (time.perf_counter() - started) * 1000
         version = live.version if any(p.source == "model" for p in made) else None
         if self.log is not None:
-            entities = [live.schema.logged(row) for row in rows]
-            self.log.add(Decision(at, request_id, key_id, version, live.schema.names, entities, values, made))
+            self.log.add(Decision(at, request_id, key_id, version, live.schema.names, rows, values, made))
         if batch:
             return self._encode(BatchAnswer(made, version, milliseconds, request_id))
         one = made[0]

@@ -1,8 +1,8 @@
 """The decision log: every predicted row, with what it was predicted from, as Parquet files.
 
 A request puts its rows on a bounded queue and goes on; a thread writes `<folder>/<date>/<time>-<process>-<n>.parquet`
-(UTC, by rename, so that a reader sees whole files only). Features and keys of the entity are lines, segments and
-counts: nothing personal.
+(UTC, by rename, so that a reader sees whole files only). Only features and keys of the entity that the bundle names
+are kept: lines, segments and counts, nothing personal.
 """
 
 import logging
@@ -44,7 +44,8 @@ class Decision:
     key_id: str
     model_version: str | None
     names: tuple[str, ...]
-    entities: Sequence[Any]
+    rows: Sequence[Any]
+    "As they were asked: where there was nothing to look up, their features are what was used."
     values: Sequence[Values]
     predictions: Sequence[Prediction]
 
@@ -118,7 +119,7 @@ def _columns(decisions: list[Decision]) -> pa.RecordBatch:
     encode = msgspec.json.Encoder().encode
     found: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for d in decisions:
-        rows, model = range(len(d.values)), d.model_version
+        rows, model = range(len(d.rows)), d.model_version
         found["at"] += [int(d.at * 1e6) for _ in rows]
         found["request_id"] += [d.request_id for _ in rows]
         found["row"] += rows
@@ -126,8 +127,9 @@ def _columns(decisions: list[Decision]) -> pa.RecordBatch:
         found["model_version"] += [model if p.source == "model" else None for p in d.predictions]
         found["source"] += [p.source for p in d.predictions]
         found["reason"] += [p.reason for p in d.predictions]
-        found["entity"] += [None if e is None else encode(e) for e in d.entities]
-        found["features"] += [encode(dict(zip(d.names, values, strict=True))) for values in d.values]
+        found["entity"] += [encode(r.entity) if isinstance(r.entity, msgspec.Struct) else None for r in d.rows]
+        found["features"] += [encode(r.features if r.entity is None else dict(zip(d.names, v, strict=True)))
+                              for r, v in zip(d.rows, d.values, strict=True)]
         found["click_rate"] += [p.predicted_ctr for p in d.predictions]
         found["conversion_rate"] += [p.predicted_conversion_rate for p in d.predictions]
     return pa.record_batch([pa.array(found[field.name], field.type) for field in SCHEMA], schema=SCHEMA)

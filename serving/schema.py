@@ -77,10 +77,6 @@ class Schema:
         """The keys of a row's entity."""
         return dict(row.entity) if isinstance(row.entity, dict) else msgspec.structs.asdict(row.entity)
 
-    def logged(self, row: Any) -> Any:
-        """The entity as the decision log keeps it: keys that the bundle names, or nothing."""
-        return None if isinstance(row.entity, dict) else row.entity
-
     def fill(self, values: Values, found: dict[str, Any]) -> Values:
         """What is missing, from what was looked up."""
         return tuple(found.get(name) if value is None else value

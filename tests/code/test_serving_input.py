@@ -72,12 +72,11 @@ def test_keys_of_the_entity_are_features_too_and_given_ones_win(schema: Schema) 
     assert schema.fill(schema.values(given), {"segment": "loyal", "clicks_7d": 7.0, "other": 1}) == ("new", 7.0, 2)
 
 
-def test_without_a_bundle_own_rates_are_read_and_entities_are_not_logged() -> None:
+def test_without_a_bundle_own_rates_are_read_and_any_entity() -> None:
     schema = Schema([{"name": "click_rate_28d", "type": "double"}], (), 3)
     [found] = decoded(schema, {"features": {"click_rate_28d": 0.1, "any": "thing"}, "entity": {"line_id": "a"}})[1]
     assert schema.values(found) == (0.1,)
     assert schema.entity(found) == {"line_id": "a"}
-    assert schema.logged(found) is None
 
 
 @pytest.mark.parametrize(("body", "pointer", "said"), [

@@ -209,7 +209,8 @@ def test_a_store_that_is_slow_is_not_waited_for(store: Store) -> None:
 
 def decision(count: int) -> Decision:
     made = Prediction(0.1, 0.2, None, None, "model", None, [])
-    return Decision(time.time(), "r", "ops", "0" * 16, ("a",), [None] * count, [(1.0,)] * count, [made] * count)
+    asked = SimpleNamespace(features={"a": 1.0}, entity={"email": "a@b.c"})
+    return Decision(time.time(), "r", "ops", "0" * 16, ("a",), [asked] * count, [(1.0,)] * count, [made] * count)
 
 
 def counted(metrics: Metrics, name: str) -> float:
@@ -225,6 +226,8 @@ def test_the_log_drops_and_counts_what_it_has_no_room_for_and_writes_the_rest_at
     log.close()
     [path] = (tmp_path / "log").rglob("*.parquet")
     assert pq.read_metadata(path).num_rows == counted(metrics, "logged") == 10
+    kept = pq.read_table(path).to_pylist()[0]
+    assert (kept["features"], kept["entity"]) == ('{"a":1.0}', None)  # no bundle names such a key
 
 
 def test_a_folder_that_cannot_be_written_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
