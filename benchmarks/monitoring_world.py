@@ -151,6 +151,7 @@ class Nights:
             "click_rate_7d": shrunk(week["clicks"], week["impressions"], PRIOR_IMPRESSIONS),
             "click_rate_28d": shrunk(month["clicks"], month["impressions"], PRIOR_IMPRESSIONS),
             "conversion_rate_28d": shrunk(month["conversions"], month["clicks"], PRIOR_CLICKS),
+            "value_per_conversion_28d": np.ones(len(self.line)),
             "cost_per_click_7d": shrunk(week["spend"], week["clicks"], PRIOR_PAID_CLICKS),
             "days_active_28d": np.asarray(active, dtype=float), **self._stamps(index, len(self.line))}
 
@@ -207,7 +208,8 @@ class Nights:
             tomorrow = pd.Series(pd.Timestamp(self.night(index + 1)), index=frame.index)
             rates = bundle.predict(columns(frame, tomorrow))
             put(SCORES, self.name, self.night(index), {
-                "line_id": frame["line_id"], "segment": frame["segment"], **rates,
+                "line_id": frame["line_id"], "segment": frame["segment"],
+                "value_per_conversion": [None] * len(frame), **rates,
                 "model_version": [version] * len(frame)})
 
 

@@ -37,6 +37,8 @@ def maintenance_check(night: date, model: Model, columns: list[Row], outcomes: l
 
 
 def _performance(outcomes: list[Row]) -> Iterator[str]:
+    """Calibration asks for each platform, decay for all together: of one alone, over two weeks, it may be chance."""
+    several = any(row["platform"] == "all" for row in outcomes)
     for row in outcomes:
         if not row["is_judged"]:
             continue
@@ -46,7 +48,7 @@ def _performance(outcomes: list[Row]) -> Iterator[str]:
             ratio = row["predicted_over_observed"]
             yield (f"calibration: the {what} was predicted at {ratio:.2f} times what happened "
                    f"(95 % interval {row['ratio_low']:.2f} to {row['ratio_high']:.2f})")
-        if row["decay_status"] == "alert":
+        if row["decay_status"] == "alert" and (row["platform"] == "all" or not several):
             yield f"decay: the model's deviance of the {what} is {row['decay']:.1%} above the 28-day shrunk rate's"
 
 

@@ -107,8 +107,9 @@ def judged(days: pd.DataFrame, limits: Mapping[str, Outcome]) -> list[dict[str, 
             for name, window in _windows(until):
                 inside = sums[sums["business_date"].between(window.since, window.until)]
                 if len(inside):
-                    rows.append({"target": target, "platform": platform, "period": name, "since": window.since,
-                                 "until": window.until} | _measured(inside, name == "newest", limits[str(target)]))
+                    about = {"target": target, "platform": platform, "period": name,
+                             "since": inside["business_date"].min(), "until": window.until}
+                    rows.append(about | _measured(inside, name == "newest", limits[str(target)]))
     return rows
 
 

@@ -54,13 +54,20 @@ def test_a_column_counts_once_its_alert_lasted(columns: list[dict[str, Any]], as
 
 def test_reasons_are_in_words() -> None:
     row = check([column("psi"), column("ks"), column("missing", name="sessions")],
-                [outcome(calibration_status="alert"), outcome(platform="meta_ads", decay_status="alert")])
+                [outcome(calibration_status="alert"), outcome(decay_status="alert"), outcome(platform="meta_ads")])
     calibration, decay, moved, gone = row["reasons"].splitlines()
     assert calibration == ("calibration: the conversion rate over the 14 dates to 2026-07-20 was predicted at 1.40 "
                            "times what happened (95 % interval 1.30 to 1.50)")
-    assert decay.startswith("decay: ") and "on meta_ads" in decay and "40.0% above the 28-day shrunk rate's" in decay
+    assert decay.startswith("decay: ") and "40.0% above the 28-day shrunk rate's" in decay
     assert moved.endswith("features.traffic__line_day.bounce_rate 0.9 above 0.5 for 3 nights")
     assert gone.startswith("availability: more of it is missing") and "sessions" in gone
+
+
+def test_decay_asks_for_all_platforms_together_or_the_only_one() -> None:
+    one = outcome(platform="meta_ads", decay_status="alert")
+    assert not check([], [outcome(), one])["requested"]
+    assert "decay: " in check([], [one])["reasons"]
+    assert "on meta_ads" in check([], [outcome(), one | {"calibration_status": "alert"}])["reasons"]
 
 
 def test_rows_of_earlier_weeks_are_not_judged() -> None:
