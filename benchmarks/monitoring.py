@@ -52,7 +52,8 @@ def large(rows: int) -> Nights:
             "business_date": [nights.night(index)] * len(lines), **nights._stamps(index, len(lines))})
         put(SCORES, "large", nights.night(index), {
             "line_id": line, "segment": nights.segment, "click_rate": features["click_rate_28d"],
-            "conversion_rate": features["conversion_rate_28d"], "model_version": [version] * size})
+            "conversion_rate": features["conversion_rate_28d"], "value_per_conversion": [None] * size,
+            "model_version": [version] * size})
         nights._known.pop(index - 28, None)
     return nights
 

@@ -41,7 +41,8 @@ def scored(name: str, change: Change | None = None, last: int = LAST) -> Nights:
         ads = nights.features(index)
         put(SCORES, name, nights.night(index), {
             "line_id": ads["line_id"], "segment": ads["segment"], "click_rate": ads["click_rate_28d"],
-            "conversion_rate": ads["conversion_rate_28d"], "model_version": [version] * len(ads)})
+            "conversion_rate": ads["conversion_rate_28d"], "value_per_conversion": [None] * len(ads),
+            "model_version": [version] * len(ads)})
     return nights
 
 
