@@ -110,8 +110,6 @@ def main() -> None:
     if options.bare:
         bare(options.bare, options.threads)
         return
-    table = Table("rows", "", "samples/s", "of 2 bare threads", "waiting for data", "peak MiB",
-                  title=f"Network training on CPU, {BATCH} rows a step, {LINES} lines")
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -120,13 +118,15 @@ def main() -> None:
             for _ in range(options.repeats):
                 for name, how in KINDS.items():
                     found[name].append(measure(folder, *how))
+        table = Table("", "samples/s", "of 2 bare threads", "waiting for data", "peak MiB",
+                      title=f"{rows:,} rows, {BATCH} a step, {LINES} lines, on CPU")
         best = {name: max(runs, key=lambda run: run["rows_per_second"]) for name, runs in found.items()}
         peer = best["bare, 2 threads"]["rows_per_second"]
         for name, run in best.items():
             known = "loading_share" in run
-            table.add_row(f"{rows:,}", name, f"{run['rows_per_second']:,.0f}", f"{run['rows_per_second'] / peer:.2f}",
+            table.add_row(name, f"{run['rows_per_second']:,.0f}", f"{run['rows_per_second'] / peer:.2f}",
                           f"{run['loading_share']:.1%}" if known else "", f"{run['peak_mib']:,.0f}" if known else "")
-    Console().print(table)
+        Console().print(table)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,6 @@ LEAST_ROWS = 500
 "Training rows below which the network is no candidate: its embeddings then see a line a handful of times."
 LAST_LINES = 40
 RESTARTS = 3
-ENVIRONMENT = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-"Of torchrun: a restarted worker must not meet the addresses of dead ones, see training/train_network.py."
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,10 @@ def network_rates(frame: pd.DataFrame) -> dict[str, list[Rate]]:
     days = np.unique(rows.days)
     late = rows.days >= days[-max(1, round(0.15 * len(days)))]
     early = ~late
-    reading = learn({k: v[early] for k, v in rows.columns.items()}, rows.events[early], rows.exposure[early])
+    events, exposure = rows.events[early], rows.exposure[early]
+    if all(nothing_to_learn(target, events[:, i], exposure[:, i]) for i, target in enumerate(TARGETS)):
+        return {}
+    reading = learn({name: values[early] for name, values in rows.columns.items()}, events, exposure)
     state = _trained(reading, rows, late)
     model = built(reading)
     model.load_state_dict(state)
@@ -87,8 +88,7 @@ def _rows(frame: pd.DataFrame) -> Rows | None:
     events = np.column_stack([oldest[target.events] for target in TARGETS])
     exposure = np.where(np.isnan(events), 0.0, np.maximum(exposure, 0.0))
     events = np.where(exposure > 0, events, 0.0)
-    if len(oldest) < LEAST_ROWS or all(nothing_to_learn(t, events[:, i], exposure[:, i])
-                                       for i, t in enumerate(TARGETS)):
+    if len(oldest) < LEAST_ROWS:
         return None
     return Rows(columns(oldest, oldest["business_date"]), events, exposure, days[days <= min(able)])
 
@@ -138,6 +138,11 @@ def _here(data: Data, out: Path, config: Config) -> None:
         torch.set_num_threads(before)
 
 
+def environment() -> dict[str, str]:
+    """Of torchrun: a restarted worker must not meet the addresses of dead ones, see training/train_network.py."""
+    return os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+
+
 def _torchrun(data: Data, out: Path, config: Config, processes: int, restarts: int = RESTARTS) -> None:
     log = out.with_suffix(".log")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
@@ -145,7 +150,7 @@ def _torchrun(data: Data, out: Path, config: Config, processes: int, restarts: i
                "-m", "training.train_network", "--data", str(data.folder), "--out", str(out),
                "--batch-rows", str(config.batch_rows)]
     with log.open("w") as file:
-        code = subprocess.run(command, cwd=settings().root, env=ENVIRONMENT, stdout=file,
+        code = subprocess.run(command, cwd=settings().root, env=environment(), stdout=file,
                               stderr=subprocess.STDOUT).returncode
     if code:
         last = "\n    ".join(log.read_text().splitlines()[-LAST_LINES:])

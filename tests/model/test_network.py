@@ -151,6 +151,14 @@ def test_few_rows_are_no_candidate_and_nothing_is_trained(trained: Trained) -> N
     assert launch.network_rates(few) == {}
 
 
+def test_training_dates_without_events_are_no_candidate(trained: Trained) -> None:
+    rows = launch._rows(trained.frame)
+    assert rows is not None
+    early = trained.frame["business_date"].to_numpy("datetime64[D]") < np.unique(rows.days)[-4]
+    counts = {name: trained.frame[name].where(~early, 0.0) for name in ("clicks", "conversions")}
+    assert launch.network_rates(trained.frame.assign(**counts)) == {}
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_others(shop_data: Path, tmp_path: Path) -> None:
     first = fit(shop_data, tmp_path / "a")
     assert same(first, fit(shop_data, tmp_path / "b"))
@@ -303,7 +311,7 @@ def torchrun(shop_data: Path, out: Path, **environment: str) -> str:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=2",
                "-m", "training.train_network", "--data", str(shop_data), "--out", str(out), "--batch-rows", "32",
                "--epochs", "2", "--checkpoint-every", "4"]
-    done = subprocess.run(command, cwd=settings().root, env=launch.ENVIRONMENT | environment, text=True,
+    done = subprocess.run(command, cwd=settings().root, env=launch.environment() | environment, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert not done.returncode, done.stdout
     return done.stdout
