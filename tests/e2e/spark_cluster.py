@@ -18,6 +18,7 @@ from moe.spark import java_home, packaged_java
 
 SPARK_CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
 DEPLOY = "org.apache.spark.deploy"
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # also where the tests themselves are killed
 
 
 def free_port() -> int:
@@ -99,5 +100,5 @@ def _start(folder: Path, name: str, *arguments: str, port: int = 0, web: int = 0
     environment |= {"JAVA_HOME": str(java_home() or packaged_java()), "SPARK_LOCAL_IP": "127.0.0.1",
                     "SPARK_DAEMON_MEMORY": "256m"}
     with (folder / "log").open("wb") as log:
-        return subprocess.Popen([SPARK_CLASS, name, *places, *arguments], env=os.environ | environment,
+        return subprocess.Popen([*DIES_WITH_US, SPARK_CLASS, name, *places, *arguments], env=os.environ | environment,
                                 stdout=log, stderr=log, start_new_session=True)
