@@ -85,10 +85,15 @@ class Settings(BaseSettings):
     "s3://bucket/prefix to which partitions, bundles, reports and the pointer follow; empty: none do."
     s3_endpoint: str = ""
     "Address of an S3 service that is not Amazon's. Credentials and region come from boto3's own chain."
-    training_launch: Literal["in_process", "torchrun"] = "in_process"
-    "How `moe train` trains the network: in its own process, or by torchrun in several."
+    training_launch: Literal["in_process", "torchrun", "kubernetes"] = "in_process"
+    "How `moe train` trains the network: in its own process, by torchrun in several, or as a Kubernetes job on GPUs."
     training_processes: int = Field(default=2, ge=1)
     "Processes of a training by torchrun: on GPUs one for each, on CPU one for each core at most."
+    training_image: str = ""
+    "Image of the Kubernetes job, with its tag or digest."
+    training_nodes: int = Field(default=1, ge=1)
+    training_gpus: int = Field(default=8, ge=1)
+    "GPUs of each node of the Kubernetes job."
     kill_at: str = ""
     "Name of a commit point at which the process kills itself (SIGKILL): crash tests only."
 

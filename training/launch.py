@@ -20,7 +20,7 @@ import torch
 
 from moe.errors import MoeError
 from moe.settings import settings
-from training import checkpoint
+from training import checkpoint, cluster
 from training.data import Data, write
 from training.dataset import MIN_DATES, TARGETS, FloatArray, columns, inputs, sample
 from training.models import Rate
@@ -104,10 +104,13 @@ def _trained(reading: Reading, rows: Rows, late: npt.NDArray[np.bool_]) -> dict[
         data = Data(folder / "data")
         made_with = f"{data.digest} {config} {settings().training_launch} {settings().training_processes}"
         out = folder / hashlib.sha256(made_with.encode()).hexdigest()[:16]
-        if settings().training_launch == "torchrun":
-            _torchrun(data, out, config, settings().training_processes)
-        else:
-            _here(data, out, config)
+        match settings().training_launch:
+            case "kubernetes":
+                cluster.run(data.folder, out, ["--batch-rows", str(config.batch_rows)])
+            case "torchrun":
+                _torchrun(data, out, config, settings().training_processes)
+            case _:
+                _here(data, out, config)
         found: dict[str, torch.Tensor] = checkpoint.load(out / CHECKPOINT)["state"]["best"]
         shutil.rmtree(folder)
     return found

@@ -1,7 +1,9 @@
 """The Kubernetes Job of a distributed training, rendered and held against Kubernetes' own schema."""
 
+import os
+import sys
 from datetime import timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import kubernetes_validate
@@ -9,6 +11,8 @@ import pytest
 import yaml
 
 from moe.errors import MoeError
+from moe.settings import settings
+from training import cluster
 from training.kubernetes import render
 
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/moe-dev/moe-jobs:7"
@@ -65,3 +69,49 @@ def test_kubernetes_does_not_expand_a_variable_in_an_option() -> None:
 def test_a_value_that_cannot_be_right_is_refused_by_name(what: str, value: Any) -> None:
     with pytest.raises(MoeError, match=f"training job's {what} "):
         rendered(**{what: value})
+
+
+KUBECTL = """#!{python}
+# Stands in for kubectl and a cluster, which tests lack: keeps what is applied, and ends the job at the second look.
+import json, pathlib, shutil, sys
+folder, arguments = pathlib.Path(__file__).parent, sys.argv[3:]
+if arguments[0] == "apply":
+    shutil.copy(arguments[2], folder / "applied.yaml")
+else:
+    seen = folder / "seen"
+    ends = [{{"type": "{end}", "status": "True"}}] if seen.exists() else []
+    seen.touch()
+    print(json.dumps({{"status": {{"conditions": ends}}}}))
+"""
+
+
+@pytest.mark.parametrize("end", ["Complete", "Failed"])
+def test_a_training_waits_for_its_job(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(KUBECTL.format(python=sys.executable, end=end))
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{kubectl.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MOE_TRAINING_IMAGE", IMAGE)
+    monkeypatch.setenv("MOE_TRAINING_NODES", "2")
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.01)
+    settings.cache_clear()
+    out = Path(OUT.parent / "0123456789abcdef")
+    if end == "Complete":
+        cluster.run(Path(DATA), out, ["--batch-rows", "512"])
+    else:
+        with pytest.raises(MoeError, match="train-0123456789abcdef ended as Failed"):
+            cluster.run(Path(DATA), out, ["--batch-rows", "512"])
+    _, job = yaml.safe_load_all((kubectl.parent / "applied.yaml").read_text())
+    kubernetes_validate.validate(job, "1.35", strict=True)
+    assert job["metadata"]["name"] == "train-0123456789abcdef" and job["spec"]["completions"] == 2
+
+
+def test_a_cluster_that_does_not_answer_is_a_clear_error(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("MOE_TRAINING_IMAGE", IMAGE)
+    settings.cache_clear()
+    with pytest.raises(MoeError, match="kubectl is not on the path"):
+        cluster.run(Path(DATA), Path(OUT), [])

@@ -102,7 +102,7 @@ def airflow(company: Path) -> Iterator[Airflow]:
     running = Airflow(environment, settings().airflow_home / "airflow.db", logs)
     started = [_start(part, running) for part in PARTS]
     try:
-        running.wait_for("select dag_id from dag", [("nightly",)])
+        running.wait_for("select dag_id from dag where dag_id = 'nightly'", [("nightly",)])
         _wait_for_port(port, running)
         yield running
     finally:
