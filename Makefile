@@ -29,7 +29,7 @@ pytest = $(BIN)/python -m pytest -q -m "$(strip $(1) $(left_out))"
 # Four workers at most: each may hold a Spark session of 2 GiB.
 spread := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup nightly test test-all lint train up down doctor clean
+.PHONY: help setup nightly test test-all lint train up down demo doctor clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ train: setup ## train a unit's model as of a night: UNIT=, DATE=YYYY-MM-DD
 
 up: setup ## start Airflow, MLflow, the serving process and the archive of reports; prints their addresses
 	@$(BIN)/moe up
+
+demo: setup ## a simulated week with a drift, a retrain, a promotion and a roll-back: about five minutes
+	@$(BIN)/python -W ignore -m simulator.demo
 
 down: setup ## end everything that `make up` started
 	@$(BIN)/moe down

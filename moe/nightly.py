@@ -27,6 +27,8 @@ FIRST_NIGHT = 29
 "Nights after its first one that the shipped advertiser's default night is: 30 days to learn from."
 AFTER_LIVE = ("online", "report", "follow")
 "Steps after `make_live`: a failure of theirs says nothing about whether the release went live."
+PATIENT = "?timeout=60"
+"Seconds that one of Airflow's processes waits for another one's write to SQLite; 5 fail beside a busy scheduler."
 MOST_TABLES = 3
 "Tables named in a job's line; `moe ledger` has them all."
 
@@ -58,7 +60,7 @@ def environment(desk: str = "") -> dict[str, str]:
     ours = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        database: shared or f"sqlite:///{home / 'airflow.db'}",
+        database: shared or f"sqlite:///{home / 'airflow.db'}{PATIENT}",
         "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # no package of ours reports to its makers
@@ -78,8 +80,8 @@ def environment(desk: str = "") -> dict[str, str]:
     if shared:
         ours[of_sessions] = shared  # Airflow's own guess wants a third driver, asyncpg
     if desk:
-        always[database] = f"sqlite:///{home / f'desk-{desk}.db'}"
-        always[of_sessions] = f"sqlite+aiosqlite:///{home / f'desk-{desk}.db'}"
+        always[database] = f"sqlite:///{home / f'desk-{desk}.db'}{PATIENT}"
+        always[of_sessions] = f"sqlite+aiosqlite:///{home / f'desk-{desk}.db'}{PATIENT}"
     return ours | dict(os.environ) | always
 
 

@@ -101,5 +101,5 @@ def warm(bundle: Bundle) -> None:
     for rows in (1, 64):
         empty: dict[str, Any] = {"int64": [1] * rows}
         rates = bundle.predict({name: empty.get(kind, [None] * rows) for name, kind in bundle.features.items()})
-        if set(rates) != set(OUTPUTS):
+        if not set(OUTPUTS) <= set(rates):
             raise BundleError(f"bundle {bundle.version} predicts {sorted(rates)}", f"it must predict {OUTPUTS}")

@@ -3,6 +3,8 @@
 MLflow follows the publication log: its alias says nothing that the log has not said before.
 """
 
+import contextlib
+import io
 import logging
 import os
 from typing import Any
@@ -51,10 +53,11 @@ def record(unit: str, version: str, params: dict[str, Any], metrics: dict[str, f
         mlflow.log_params(params)
         mlflow.log_metrics(metrics)
         mlflow.log_table(deciles, "calibration.json")
-        info = mlflow.onnx.log_model(
-            onnx.load_from_string(model), name="model", pip_requirements=REQUIREMENTS,
-            registered_model_name=registered_name(unit), save_as_external_data=False,
-        )
+        with contextlib.redirect_stderr(io.StringIO()):  # what it registered, which we say ourselves
+            info = mlflow.onnx.log_model(
+                onnx.load_from_string(model), name="model", pip_requirements=REQUIREMENTS,
+                registered_model_name=registered_name(unit), save_as_external_data=False,
+            )
     client.set_model_version_tag(registered_name(unit), info.registered_model_version, "bundle", version)
 
 
