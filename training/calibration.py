@@ -13,8 +13,8 @@ from training.dataset import FloatArray, Sample
 
 LEVEL_DEVIATION, SLOPE_DEVIATION = 0.1, 0.2
 "Prior standard deviations of the line's level (in log rate) and slope around 'no correction is needed'."
-BLOCKS = 4
-"Blocks of neighbouring dates, each left out once, on which the kinds of calibration are compared."
+LEVEL_PRIOR = LEVEL_DEVIATION**-2
+"Expected events that say 'no correction is needed' of a level: the same prior, in events."
 MOST_KNOTS = 24
 DECILES, RESAMPLES, SEED = 10, 400, 7
 LEVEL = 0.9
@@ -40,15 +40,25 @@ class Calibration:
             return np.asarray(np.exp(self.intercept + self.slope * np.log(rate)), dtype=np.float64)
 
 
-def fit_line(sample: Sample, rate: FloatArray, spread: float, with_slope: bool) -> Calibration:
-    """Level alone, or Platt's line: the mode under normal priors, Poisson counts with `spread` times the variance."""
+NONE = Calibration()
+
+
+def fit_level(sample: Sample, rate: FloatArray, spread: float) -> Calibration:
+    """Observed over predicted, shrunk to 1 where few events speak, or where they scatter (`spread`) widely."""
+    prior = LEVEL_PRIOR * spread
+    ratio = (sample.events.sum() + prior) / (float(sample.exposure @ rate) + prior)
+    return Calibration("level", float(np.log(ratio)))
+
+
+def fit_line(sample: Sample, rate: FloatArray, spread: float) -> Calibration:
+    """Platt's line: the mode under normal priors, Poisson counts with `spread` times the variance."""
     used = (rate > 0) & (sample.exposure > 0)
     log_rate, events, exposure = np.log(rate[used]), sample.events[used], sample.exposure[used]
     if not len(events):
         return Calibration()
     middle = float(np.average(log_rate, weights=exposure * rate[used]))
     design = np.column_stack([np.ones_like(log_rate), log_rate - middle])
-    precision = np.diag([LEVEL_DEVIATION**-2, SLOPE_DEVIATION**-2 if with_slope else 1e12]) * spread
+    precision = np.diag([LEVEL_DEVIATION**-2, SLOPE_DEVIATION**-2]) * spread
     correction = np.zeros(2)  # of the level at `middle`, and of the slope
     for _ in range(50):  # Newton's method on a concave function
         expected = exposure * np.exp(log_rate + design @ correction)
@@ -57,8 +67,8 @@ def fit_line(sample: Sample, rate: FloatArray, spread: float, with_slope: bool) 
         correction += np.clip(step, -1.0, 1.0)
         if np.abs(step).max() < 1e-10:
             break
-    level, tilt = float(correction[0]), float(correction[1]) if with_slope else 0.0
-    return Calibration("platt" if with_slope else "level", level - tilt * middle, 1.0 + tilt)
+    level, tilt = float(correction[0]), float(correction[1])
+    return Calibration("platt", level - tilt * middle, 1.0 + tilt)
 
 
 def fit_steps(sample: Sample, rate: FloatArray) -> Calibration:
@@ -86,7 +96,10 @@ class CalibrationError:
 
 
 def calibration_error(sample: Sample, rate: FloatArray) -> CalibrationError:
-    """With an interval over resampled dates (Efron 1979): days of an advertiser err together."""
+    """With an interval over resampled dates (Efron 1979): days of an advertiser err together.
+
+    Resampling adds noise of its own, so that of a rate with next to no error the interval lies above the value.
+    """
     by_day = day_bins(sample, rate)
     drawn = np.array([_error(by_day[chosen].sum(axis=0)) for chosen in resampled(len(by_day))])
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from training.calibration import Calibration, calibration_error, fit_level, fit_line, fit_steps
 from training.dataset import MIN_DATES, MIN_ROWS, FloatArray, Sample, Target
 from training.intervals import factors
 from training.models import Baseline, Rate, candidates, dispersion
 
-CALIBRATION_PRIOR = 100.0
-"Expected events that say 'no correction is needed': a prior standard deviation of a tenth."
+BLOCKS = 4
+"Blocks of neighbouring dates, each left out once, on which the kinds of calibration are compared."
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,30 @@ def better(sample: Sample, challenger: Rate, holder: Rate) -> bool:
 
 
 def calibrated(rate: Rate, sample: Sample) -> Rate:
-    """Multiplied by observed over predicted of held-out dates, shrunk to 1 where few events speak."""
-    expected = sample.exposure * rate.predict(sample.columns)
-    observed, predicted = sample.events.sum(), expected.sum()
-    speaks = observed > 0 and predicted > 0
-    prior = CALIBRATION_PRIOR * (dispersion(sample.events, expected) if speaks else 1.0)
-    return replace(rate, calibration=float((observed + prior) / (predicted + prior)))
+    """Calibrated on held-out dates: a level, unless Platt's line or isotonic steps win by one standard error.
+
+    They are compared on blocks of neighbouring dates, each left out once; few dates allow a level alone.
+    """
+    raw = rate.predict(sample.columns)
+    expected = sample.exposure * raw
+    spread = dispersion(sample.events, expected) if sample.events.sum() > 0 and expected.sum() > 0 else 1.0
+
+    def fits(rows: Sample, predicted: FloatArray) -> list[Calibration]:
+        return [fit_level(rows, predicted, spread), fit_line(rows, predicted, spread), fit_steps(rows, predicted)]
+
+    days, at = np.unique(sample.dates, return_inverse=True)
+    best = 0
+    if len(days) >= 2 * BLOCKS and sample.events.sum() > 0:
+        left_out = np.zeros((3, len(days)))
+        for block in np.array_split(np.arange(len(days)), BLOCKS):
+            inside = np.isin(at, block)
+            for kind, found in enumerate(fits(sample.where(~inside), raw[~inside])):
+                lost = deviance(sample.where(inside), found.apply(raw[inside]))
+                left_out[kind] += np.bincount(at[inside], weights=lost, minlength=len(days))
+        for kind in (1, 2):
+            gain = left_out[best] - left_out[kind]
+            best = kind if gain.sum() > gain.std(ddof=1) * np.sqrt(len(days)) else best
+    return replace(rate, calibration=fits(sample, raw)[best])
 
 
 def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
@@ -117,7 +136,8 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     predicted = winner.predict(late.columns)
     table = deciles(late, predicted)
     total = float(late.events.sum()) or float("nan")
-    metrics: dict[str, float] = {"calibration": winner.calibration, "fallback": winner.fallback}
+    metrics: dict[str, float] = {"calibration_level": float(np.exp(winner.calibration.intercept)),
+                                 "calibration_slope": winner.calibration.slope, "fallback": winner.fallback}
     for part in ("choose", "report"):
         for rate in fitted:
             metrics[f"deviance_{part}_{rate.correction.name}"] = _mean_deviance(rate, parts[part])
@@ -125,8 +145,9 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     metrics["deviance_report_constant"] = float(deviance(late, constant).mean())
     metrics["deviance_report"] = _mean_deviance(winner, late)
     metrics["predicted_over_observed"] = float(late.exposure @ predicted) / total
-    # The share of events that stand in the wrong decile: one number for the table.
-    metrics["calibration_error"] = float((table["predicted"] - table["observed"]).abs().sum()) / total
+    error = calibration_error(late, predicted)
+    metrics |= {"calibration_error": error.value, "calibration_error_low": error.low,
+                "calibration_error_high": error.high}
     for part, rows in parts.items():
         metrics[f"rows_{part}"], metrics[f"events_{part}"] = float(len(rows.events)), float(rows.events.sum())
     gain = 1.0 - metrics["deviance_report"] / max(metrics["deviance_report_baseline"], 1e-12)
@@ -139,7 +160,8 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
 
 def facts(outcome: Outcome) -> dict[str, Any]:
     """What the bundle, the publication log and `moe train` say about a target."""
-    shown = ("deviance_report", "deviance_report_baseline", "predicted_over_observed", "calibration_error")
-    return {"winner": outcome.winner, "calibration": round(outcome.rate.calibration, 6), "said": outcome.said,
+    shown = ("deviance_report", "deviance_report_baseline", "predicted_over_observed", "calibration_error",
+             "calibration_error_low", "calibration_error_high")
+    return {"winner": outcome.winner, "calibration": outcome.rate.calibration.kind, "said": outcome.said,
             **{name: round(outcome.metrics[name], 6) for name in shown
                if name in outcome.metrics and np.isfinite(outcome.metrics[name])}}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from training.calibration import Calibration
 from training.dataset import inputs
 from training.models import CLIP, LARGEST_CORRECTION, Boosted, Monotone, Preparation, Rate, Regression
 from training.network import Network
@@ -75,7 +76,6 @@ def _rate(graph: _Graph, rate: Rate) -> None:
     some = graph.add("Greater", [rate.target.baseline, zero], f"{to}_has_base")  # NaN is not greater
     base = graph.add("Where", [some, rate.target.baseline, graph.constant(f"{to}_fallback", rate.fallback)],
                      f"{to}_base")
-    base = graph.add("Mul", [base, graph.constant(f"{to}_calibration", rate.calibration)], f"{to}_calibrated")
     match rate.correction:
         case Regression() as linear:
             log_factor = _linear(graph, to, linear)
@@ -84,13 +84,32 @@ def _rate(graph: _Graph, rate: Rate) -> None:
         case Network() as network:
             log_factor = _head(graph, to, network, f"{to}_base")
         case _:
-            graph.add("Identity", [base], to)
+            _calibrated(graph, to, rate.calibration, base)
             return
     flat = graph.add("Reshape", [log_factor, graph.constant(f"{to}_rows", [-1], np.int64)], f"{to}_flat")
     bound = LARGEST_CORRECTION
     ends = [graph.constant(f"{to}_low", -bound), graph.constant(f"{to}_high", bound)]
     factor = graph.add("Exp", [graph.add("Clip", [flat, *ends], f"{to}_clipped")], f"{to}_factor")
-    graph.add("Mul", [base, factor], to)
+    _calibrated(graph, to, rate.calibration, graph.add("Mul", [base, factor], f"{to}_raw"))
+
+
+def _calibrated(graph: _Graph, to: str, how: Calibration, rate: str) -> None:
+    """As `Calibration.apply`. Steps are a sum of ramps, one between two knots."""
+    if how.knots:
+        before, after = np.array(how.knots).T
+        column = graph.add("Unsqueeze", [rate, graph.constant(f"{to}_knot_axis", [1], np.int64)], f"{to}_column")
+        along = graph.add("Sub", [column, graph.constant(f"{to}_knots", before[:-1])], f"{to}_along")
+        along = graph.add("Max", [along, graph.constant(f"{to}_start", 0.0)], f"{to}_begun")
+        along = graph.add("Min", [along, graph.constant(f"{to}_widths", np.diff(before))], f"{to}_ramps")
+        slopes = graph.constant(f"{to}_slopes", (np.diff(after) / np.diff(before))[:, None])
+        above = graph.add("MatMul", [along, slopes], f"{to}_above")
+        flat = graph.add("Reshape", [above, graph.constant(f"{to}_all_rows", [-1], np.int64)], f"{to}_above_flat")
+        graph.add("Add", [flat, graph.constant(f"{to}_lowest", after[0])], to)
+        return
+    line = graph.add("Mul", [graph.add("Log", [rate], f"{to}_log_rate"), graph.constant(f"{to}_slope", how.slope)],
+                     f"{to}_line_rate")
+    graph.add("Exp", [graph.add("Add", [line, graph.constant(f"{to}_level", how.intercept)], f"{to}_log_calibrated")],
+              to)
 
 
 def _numbers(graph: _Graph, to: str, preparation: Preparation) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from training.calibration import NONE, Calibration
 from training.dataset import IDS, FloatArray, Sample, Target, inputs
 
 SEED = 7
@@ -139,13 +140,13 @@ class Boosted:
 
 @dataclass(frozen=True)
 class Rate:
-    """A target's model: calibration · base · exp(correction)."""
+    """A target's model: base · exp(correction), calibrated."""
 
     target: Target
     correction: Correction
     fallback: float
     "The base where a row has none above zero: the mean rate of the training dates."
-    calibration: float = 1.0
+    calibration: Calibration = NONE
 
     def base(self, columns: Mapping[str, Any]) -> FloatArray:
         rate = columns[self.target.baseline]
@@ -154,7 +155,7 @@ class Rate:
     def predict(self, columns: Mapping[str, Any]) -> FloatArray:
         """Shape (n,)."""
         log_factor = np.clip(self.correction.log_factor(columns), -LARGEST_CORRECTION, LARGEST_CORRECTION)
-        return self.calibration * self.base(columns) * np.exp(log_factor)
+        return self.calibration.apply(self.base(columns) * np.exp(log_factor))
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ def test_a_worse_one_is_refused(contest: Contest) -> None:
 
 
 def test_a_miscalibrated_one_is_refused_though_it_is_better(contest: Contest) -> None:
-    off = [replace(contest.winner[0], calibration=1.15 * contest.winner[0].calibration), contest.winner[1]]
+    level = contest.winner[0].calibration
+    off = [replace(contest.winner[0], calibration=replace(level, intercept=level.intercept + np.log(1.15), knots=())),
+           contest.winner[1]]
     found = contest.checks(off)
     assert "predicted over observed 1.1" in found["calibrated"].said and "better" not in found
 

@@ -19,6 +19,7 @@ def test_runs_in_postgresql_files_in_s3_and_the_alias_moves(
     monkeypatch.setenv("MOE_MLFLOW_TRACKING_URI", postgres.url(database))
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:1")  # ours wins
     settings.cache_clear()
+    before = set((settings().home / "mlflow").rglob("*"))  # of other tests' units
     world = World(name="tiny", nights=10, lines=4, seed=5).write()
     first = train(unit("tiny"), world.last)
     world.counts["clicks"][-2] += 1
@@ -37,5 +38,5 @@ def test_runs_in_postgresql_files_in_s3_and_the_alias_moves(
     assert postgres.execute("select count(*) from metrics", database)[0][0] > 10
     served = mlflow.onnx.load_model("models:/tiny_line_performance@champion")
     assert [output.name for output in served.graph.output] == ["click_rate", "conversion_rate", "value_per_conversion"]
-    assert not list((settings().home / "mlflow").rglob("*")), "something of MLflow stayed in the home"
+    assert set((settings().home / "mlflow").rglob("*")) == before, "something of MLflow stayed in the home"
     assert PASSWORD not in "".join(capfd.readouterr())
