@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from moe.errors import MoeError, PublishError
 from moe.jobs import Night, find
 from moe.nightly import night_of
-from moe.units import load_unit
+from moe.units import Unit, load_unit
 
 
 @dataclass(frozen=True)
@@ -180,15 +180,20 @@ def run_step(step: str, unit: str, night: str) -> None:
         _print(line | {"seconds": round(time.perf_counter() - started, 3)})
 
 
+def _asked_for(unit: str, night: str) -> tuple[Unit, date]:
+    """The unit and the night of a task; what a person must put right fails the task at once."""
+    try:
+        found = load_unit(unit)
+        return found, night_of(found, night)
+    except MoeError as error:
+        raise AirflowFailException(str(error)) from error
+
+
 def is_scored(unit: str, night: str) -> bool:
     """Whether the night's scores are there; a sensor asks it again. At a desk nobody waits for another run."""
     from moe import ledger, tables
 
-    try:
-        found = load_unit(unit)
-        day = night_of(found, night)
-    except MoeError as error:
-        raise AirflowFailException(str(error)) from error
+    found, day = _asked_for(unit, night)
     if day in tables.nights("features.score__line_segment", found.unit):
         return True
     if ledger.newest(found.unit, day).get("score", {}).get("status") == "skipped":
@@ -227,11 +232,7 @@ def _is_requested(unit: str, night: str) -> bool:
     """Filed in that very night: one that stays open after a training is filed again two weeks later."""
     from monitoring.requests import open_request
 
-    try:
-        found = load_unit(unit)
-        day = night_of(found, night)
-    except MoeError as error:
-        raise AirflowFailException(str(error)) from error
+    found, day = _asked_for(unit, night)
     request = open_request(found, day)
     if request is None or request.filed != day:
         print(f"the night of {day} asked for no training", flush=True)

@@ -115,14 +115,19 @@ def worse_calibrated(sample: Sample, champion: FloatArray, challenger: FloatArra
 
 def day_bins(sample: Sample, rate: FloatArray) -> FloatArray:
     """Shape (days, tenths, 2): predicted and observed events by date and tenth of the exposure."""
-    order = np.argsort(rate, kind="stable")
-    through = np.cumsum(sample.exposure[order])
-    tenth = np.empty(len(order), dtype=np.int64)
-    tenth[order] = np.minimum((through - sample.exposure[order] / 2) / through[-1] * DECILES, DECILES - 1).astype(int)
     days, at = np.unique(sample.dates, return_inverse=True)
-    cell, cells = at * DECILES + tenth, len(days) * DECILES
+    cell, cells = at * DECILES + tenths(sample.exposure, rate), len(days) * DECILES
     sums = [np.bincount(cell, weights=counts, minlength=cells) for counts in (sample.exposure * rate, sample.events)]
     return np.column_stack(sums).astype(np.float64).reshape(len(days), DECILES, 2)
+
+
+def tenths(exposure: FloatArray, rate: FloatArray) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Which tenth of the exposure, ordered by rate, a row stands in, from 0: shape (n,)."""
+    order = np.argsort(rate, kind="stable")
+    through = np.cumsum(exposure[order])
+    tenth = np.empty(len(order), dtype=np.int64)
+    tenth[order] = np.minimum((through - exposure[order] / 2) / through[-1] * DECILES, DECILES - 1).astype(int)
+    return tenth
 
 
 def resampled(days: int) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":

@@ -122,12 +122,17 @@ def enough(frame: pd.DataFrame) -> bool:
     return frame["business_date"].nunique() >= MIN_DATES and len(frame) >= MIN_ROWS
 
 
+def known(frame: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """The rows that `sample` takes."""
+    return frame[frame[target.events].notna() & (frame[target.exposure] > 0)]
+
+
 def sample(frame: pd.DataFrame, target: Target) -> Sample:
     """The rows of a training set with a target's events known, and exposure.
 
     Conversions on a date without clicks (after a view, or late) have no rate a click, and are left out.
     """
-    rows = frame[frame[target.events].notna() & (frame[target.exposure] > 0)]
+    rows = known(frame, target)
     return Sample(columns(rows, rows["business_date"]), rows[target.events].to_numpy(np.float64),
                   rows[target.exposure].to_numpy(np.float64), rows["business_date"].to_numpy("datetime64[D]"))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from training.calibration import Calibration, calibration_error, fit_level, fit_line, fit_steps
+from training.calibration import Calibration, calibration_error, fit_level, fit_line, fit_steps, tenths
 from training.dataset import MIN_DATES, MIN_ROWS, FloatArray, Sample, Target
 from training.intervals import factors
 from training.models import Baseline, Rate, candidates, dispersion
@@ -86,12 +86,8 @@ def calibrated(rate: Rate, sample: Sample) -> Rate:
 
 def deciles(sample: Sample, rate: FloatArray) -> pd.DataFrame:
     """Predicted over observed by tenth of the exposure, ordered by predicted rate."""
-    order = np.argsort(rate, kind="stable")
-    through = np.cumsum(sample.exposure[order])
-    tenth = np.empty(len(order), dtype=np.int64)
-    tenth[order] = np.minimum((through - sample.exposure[order] / 2) / through[-1] * 10, 9).astype(int) + 1
-    rows = pd.DataFrame({"decile": tenth, "exposure": sample.exposure, "predicted": sample.exposure * rate,
-                         "observed": sample.events})
+    rows = pd.DataFrame({"decile": tenths(sample.exposure, rate) + 1, "exposure": sample.exposure,
+                         "predicted": sample.exposure * rate, "observed": sample.events})
     table = rows.groupby("decile", as_index=False).sum()
     return table.assign(ratio=(table["predicted"] / table["observed"]).where(table["observed"] > 0))
 

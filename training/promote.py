@@ -18,7 +18,7 @@ from moe.units import Unit, option
 from serving.bundle import Bundle, BundleError
 from training import landscape, tracking
 from training.compare import Check, HeldOut, compare
-from training.dataset import TARGETS, sample, training_set
+from training.dataset import TARGETS, known, sample, training_set
 from training.labels import regions
 from training.train import CHALLENGERS
 
@@ -118,14 +118,9 @@ def _checks(unit: Unit, night: date, champion: str, challenger: str) -> list[Che
     frame = training_set(unit.unit, night)
     frame = frame[frame["business_date"].to_numpy("datetime64[D]") >= since].reset_index(drop=True)
     frame["region"] = frame["line_id"].map(regions(unit.unit, night)).fillna("unknown")
-    return compare(held, new, {target.name: HeldOut(sample(frame, target), sample_regions(frame, target))
-                               for target in TARGETS})
-
-
-def sample_regions(frame: Any, target: Any) -> Any:
-    """The region of each row of `sample(frame, target)`, shape (n,)."""
-    kept = frame[frame[target.events].notna() & (frame[target.exposure] > 0)]
-    return kept["region"].to_numpy(dtype=object)
+    return compare(held, new, {
+        target.name: HeldOut(sample(frame, target), known(frame, target)["region"].to_numpy(object))
+        for target in TARGETS})
 
 
 def _held_out_from(bundle: Bundle) -> str:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,18 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
+from services import free_port
 
 from moe.spark import java_home, packaged_java
 
 SPARK_CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
 DEPLOY = "org.apache.spark.deploy"
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # also where the tests themselves are killed
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Worker:

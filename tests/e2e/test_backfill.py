@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services import free_port
 
 from feature_repo.online import online_night
 from moe import ledger, nightly, publish, tables
@@ -81,9 +82,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def airflow(company: Path) -> Iterator[Airflow]:
     """Scheduler, DAG processor and API server, as separate processes; stopped with all that they started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = nightly.environment() | {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),

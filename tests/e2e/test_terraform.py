@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import boto3
 import pytest
+from services import free_port
 
 from moe.settings import settings
 
@@ -114,9 +114,7 @@ class Moto:
     """A simulated AWS on a free port."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         with (folder / "moto.log").open("w") as log:
             self.process = subprocess.Popen(

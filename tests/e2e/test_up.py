@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
+from services import free_port
 
 from moe import services
 from moe.settings import settings
@@ -20,17 +21,11 @@ MOE = str(Path(sys.executable).parent / "moe")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MOE_HOME", str(tmp_path))
     for name in ("AIRFLOW", "MLFLOW", "SERVING", "REPORTS"):
-        monkeypatch.setenv(f"MOE_{name}_PORT", str(_free_port()))
+        monkeypatch.setenv(f"MOE_{name}_PORT", str(free_port()))
     settings.cache_clear()
     yield tmp_path
     services.down()
     settings.cache_clear()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _moe(command: str) -> "subprocess.CompletedProcess[str]":

@@ -88,6 +88,12 @@ def test_the_same_data_give_the_same_version_and_changed_data_another(home: Any)
     assert publish.live("model", "again").moved_to == first["version"]  # type: ignore[union-attr]
 
 
+def test_an_older_night_is_refused(trained: Trained) -> None:
+    with pytest.raises(PublishError, match="older"):
+        train(unit("shop"), trained.world.last - timedelta(days=1))
+    assert len(publish.log("model", "shop")) == 1
+
+
 def test_a_challenger_of_few_held_out_dates_waits_unless_a_person_says_so(home: Any) -> None:
     world = World(name="twice", nights=16, lines=4, seed=6).write()
     first = train(unit("twice"), world.last)
