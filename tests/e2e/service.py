@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,12 +18,12 @@ from typing import Any
 
 import httpx
 import pandas as pd
+from services import free_port
 
 from moe import publish
 from moe.settings import ROOT, settings
 
 LOCK = ROOT / "requirements-serving.lock"
-DOUBLE = ROOT / "tests" / "e2e" / "online_double.py"
 KEY_DAYS = 1
 
 
@@ -93,20 +92,18 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path, pointer: Path, bundles: Path, double: bool = False, **more: str) -> Iterator[Service]:
+def running(folder: Path, pointer: Path, bundles: Path, **more: str) -> Iterator[Service]:
     """The service on a free port, stopped at the end. `more` are settings by name."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = folder / "keys.json"
     made = command("keys", "add", "--id", "tests", "--days", str(KEY_DAYS), "--file", str(keys))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {"POINTER": str(pointer), "BUNDLES": str(bundles), "KEYS": str(keys), "PORT": str(port),
                    "POLL_SECONDS": "0.1", "DECISIONS": str(folder / "decisions")} | more
     with (folder / "service.log").open("w") as log:
         process = subprocess.Popen(
-            [python(), str(DOUBLE)] if double else [python(), "-m", "serving"], cwd=ROOT, text=True, stdout=log,
-            stderr=log, env=_environment({f"SERVING_{name}": value for name, value in environment.items()}))
+            [python(), "-m", "serving"], cwd=ROOT, text=True, stdout=log, stderr=log,
+            env=_environment({f"SERVING_{name}": value for name, value in environment.items()}))
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": made.stdout.strip()},
                       timeout=60) as client:
         service = Service(process, client, made.stdout.strip(), folder, port)
@@ -135,6 +132,8 @@ class Models:
     """Two versions of a unit's model, trained on different counts, and features of its rows."""
 
     versions: tuple[str, str]
+    night: date
+    "The last one of the rows."
     rows: list[dict[str, Any]]
     keys: list[dict[str, str]]
 
@@ -172,4 +171,4 @@ def train_two() -> Models:
     arrays = pd.DataFrame(columns(frame, frame["business_date"])).astype(object)
     rows = arrays.where(arrays.notna(), None).to_dict("records")
     keys = frame[["line_id", "segment"]].astype(str).to_dict("records")
-    return Models((first, second), rows, keys)
+    return Models((first, second), world.last, rows, keys)

@@ -1,8 +1,6 @@
 """Airflow on PostgreSQL: its database is made by `moe airflow`, and a real scheduler runs a task there."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from services import PASSWORD, Postgres, free_port
+import scheduler
+from services import PASSWORD, Postgres
 
 from moe import nightly
 from moe.doctor import checks
@@ -23,7 +22,6 @@ from airflow.sdk import DAG
 with DAG("one", schedule=None, start_date=datetime(2026, 1, 1), is_paused_upon_creation=False):
     PythonOperator(task_id="task", python_callable=lambda: 2, pool="spark")
 '''
-PARTS = ("scheduler", "dag-processor", "api-server")
 WAIT = 300
 
 
@@ -42,27 +40,10 @@ def running(made: str, home: Path) -> Iterator[dict[str, str]]:
     """Scheduler, DAG processor and API server on it; stopped with all that they started. Their environment."""
     (home / "dags").mkdir()
     (home / "dags" / "one.py").write_text(DAG)
-    port = free_port()
-    environment = nightly.environment() | {
-        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "of this test alone, and long enough for its algorithm " * 2,
-        "AIRFLOW__CORE__PARALLELISM": "1", "AIRFLOW__API__WORKERS": "1",
-    }
-    started = []
-    for part in PARTS:
-        with (home / f"{part}.log").open("w") as log:
-            started.append(subprocess.Popen([sys.executable, "-m", "airflow", part], env=environment, stdout=log,
-                                            stderr=log, start_new_session=True))
-    yield environment
-    for process in started:
-        os.killpg(process.pid, signal.SIGTERM)
-    for process in started:
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    environment = nightly.environment() | {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+                                           "AIRFLOW__CORE__PARALLELISM": "1"}
+    with scheduler.parts(environment, home) as given:
+        yield given
 
 
 def test_the_database_of_airflow_is_made_on_postgresql(made: str, home: Path, postgres: Postgres) -> None:
@@ -83,13 +64,10 @@ def test_the_database_of_airflow_is_made_on_postgresql(made: str, home: Path, po
 @pytest.mark.all
 def test_a_scheduler_runs_a_task_on_postgresql(running: dict[str, str], made: str, postgres: Postgres,
                                                home: Path) -> None:
-    def logs() -> str:
-        return "\n".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in home.glob("*.log"))
-
     def until(statement: str, wanted: object) -> None:
         end = time.monotonic() + WAIT
         while (found := postgres.execute(statement, made)) != wanted:
-            assert time.monotonic() < end, f"{found}\n{logs()}"
+            assert time.monotonic() < end, f"{found}\n{scheduler.tails(home)}"
             time.sleep(0.5)
 
     until("select dag_id from dag", [("one",)])
@@ -97,4 +75,4 @@ def test_a_scheduler_runs_a_task_on_postgresql(running: dict[str, str], made: st
                    check=True, capture_output=True)
     until("select state from task_instance", [("success",)])
     until("select state from dag_run", [("success",)])
-    assert PASSWORD not in logs()
+    assert PASSWORD not in scheduler.tails(home)

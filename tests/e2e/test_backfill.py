@@ -1,21 +1,15 @@
 """Three nights of the real company by a real scheduler and the real `airflow backfill create`, then again."""
 
 import json
-import os
-import signal
-import socket
-import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from services import free_port
+import scheduler
+from scheduler import Airflow
 
 from feature_repo.online import online_night
 from moe import ledger, nightly, publish, tables
@@ -23,40 +17,7 @@ from moe.settings import settings
 
 NIGHTS = ["2020-06-01", "2020-06-02", "2020-06-03"]
 UNIT = "display_short"
-PARTS = ("scheduler", "dag-processor", "api-server")
 WAIT = 900  # seconds: three nights take 170 on two busy cores
-
-
-@dataclass
-class Airflow:
-    """A running Airflow on a home of its own."""
-
-    environment: dict[str, str]
-    database: Path
-    logs: Path
-
-    def run(self, *arguments: str, check: bool = True) -> str:
-        done = subprocess.run([sys.executable, "-m", "airflow", *arguments], env=self.environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        assert not check or done.returncode == 0, done.stdout
-        return done.stdout
-
-    def rows(self, sql: str) -> list[tuple[str, ...]]:
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30) as database:
-            return database.execute(sql).fetchall()
-
-    def wait_for(self, sql: str, wanted: list[tuple[str, ...]]) -> None:
-        """Until a query of the metadata database answers as wanted; a failed run ends the wait."""
-        until = time.monotonic() + WAIT
-        while (found := self.rows(sql)) != wanted:
-            failed = self.rows("select task_id, run_id from task_instance where state in ('failed', 'up_for_retry')")
-            assert not failed, f"{failed}\n{self.tails()}"
-            assert time.monotonic() < until, f"{found}\n{self.tails()}"
-            time.sleep(0.5)
-
-    def tails(self) -> str:
-        return "\n".join(f"== {path}\n{path.read_text(errors='replace')[-3000:]}"
-                         for path in [*self.logs.glob("*.out"), *self.logs.rglob("attempt=*.log")])
 
 
 @pytest.fixture(scope="module")
@@ -81,54 +42,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def airflow(company: Path) -> Iterator[Airflow]:
-    """Scheduler, DAG processor and API server, as separate processes; stopped with all that they started."""
-    port = free_port()
-    environment = nightly.environment() | {
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "of this test alone, and long enough for its algorithm " * 2,
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # a paused DAG's backfill stays queued
-        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # no night of yesterday beside the backfill
-        "AIRFLOW__CORE__PARALLELISM": "2",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-        "AIRFLOW__API__WORKERS": "1",
-    }
-    logs = settings().airflow_home / "logs"
-    logs.mkdir(parents=True)
-    with (logs / "prepare.out").open("w") as log:
-        nightly.prepare(log)
-    running = Airflow(environment, settings().airflow_home / "airflow.db", logs)
-    started = [_start(part, running) for part in PARTS]
-    try:
-        running.wait_for("select dag_id from dag where dag_id = 'nightly'", [("nightly",)])
-        _wait_for_port(port, running)
+    with scheduler.airflow(WAIT) as running:
         yield running
-    finally:
-        for process in started:
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in started:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def _start(part: str, running: Airflow) -> "subprocess.Popen[bytes]":
-    with (running.logs / f"{part}.out").open("w") as log:
-        return subprocess.Popen([sys.executable, "-m", "airflow", part], env=running.environment, stdout=log,
-                                stderr=subprocess.STDOUT, start_new_session=True)
-
-
-def _wait_for_port(port: int, running: Airflow) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            assert time.monotonic() < until, running.tails()
-            time.sleep(0.3)
 
 
 def _backfill(airflow: Airflow, nights: list[str], *more: str) -> None:

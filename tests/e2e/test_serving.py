@@ -14,14 +14,15 @@ from typing import Any
 
 import httpx
 import numpy as np
-import online_double
 import pyarrow.parquet as pq
 import pytest
 import service
 from service import Models, Service, running
 
+from moe.online import bring
 from moe.settings import settings
 from serving.bundle import Bundle
+from serving.online import open_reader
 
 
 @pytest.fixture(scope="module")
@@ -360,19 +361,21 @@ def test_with_nothing_at_all_it_is_not_ready_and_says_what_to_do(models: Models,
 
 def test_features_are_looked_up_by_entity_and_a_store_that_is_down_is_fallen_back_from(
         models: Models, pointer: Path, tmp_path: Path) -> None:
-    row, key = models.rows[7], models.keys[7]
-    store = tmp_path / "online.db"
-    known = {k: v for k, v in row.items() if k not in ("weekday", "segment")}
-    address = online_double.write(store, {(key["line_id"], key["segment"]): known})
+    bring("shop", models.night)
+    store, key = settings().online_file("shop"), models.keys[7]
+    [online] = open_reader(settings().online_address("shop")).read([key])
+    known = {name: value for name, value in online.items() if name in models.rows[7]}
+    row = known | key | {"weekday": 3}
+    assert row.keys() == models.rows[7].keys()
     asked = {"entity": key, "features": {"weekday": row["weekday"]}}
-    with running(tmp_path / "service", pointer, models.bundles, double=True, ONLINE=address,
-                 ONLINE_SECONDS="10") as found:
+    with running(tmp_path / "service", pointer, models.bundles, ONLINE_SECONDS="10",
+                 ONLINE=settings().online_address("shop")) as found:
         told = found.predict(asked).json()
         assert (told["source"], told["reason"], told["warnings"]) == ("model", None, [])
         assert told["predicted_ctr"] == bundle(models).predict(columns([row]))["click_rate"][0]
         stranger = found.predict({"entity": key | {"line_id": "never seen"}, "features": {"weekday": 1}}).json()
         assert stranger["source"] == "model"
-        assert len(stranger["warnings"]) == len(known)
+        assert sum("is missing" in warning for warning in stranger["warnings"]) == len(known)
         store.rename(tmp_path / "away")
         whole = {"entity": key, "features": row}
         rated = {"entity": key, "features": {"weekday": 1, "click_rate_28d": 0.25}}
