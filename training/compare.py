@@ -14,7 +14,7 @@ from scipy import stats
 from serving.bundle import Bundle
 from training.calibration import worse_calibrated
 from training.dataset import MIN_DATES, FloatArray, Sample
-from training.evaluate import deviance
+from training.evaluate import by_date, deviance
 
 ALPHA = 0.05
 "Of each check: how often one that should pass may be refused, or the other way round, by chance."
@@ -56,11 +56,6 @@ Rates = Mapping[str, tuple[FloatArray, FloatArray]]
 def gains(sample: Sample, held: FloatArray, new: FloatArray) -> FloatArray:
     """What the new rates save of the held ones' deviance on each date, shape (days,)."""
     return by_date(sample, deviance(sample, held) - deviance(sample, new))
-
-
-def by_date(sample: Sample, values: FloatArray) -> FloatArray:
-    """Sums over each date's rows, shape (days,)."""
-    return np.bincount(np.unique(sample.dates, return_inverse=True)[1], weights=values).astype(np.float64)
 
 
 def statistic(by_day: FloatArray) -> float:

@@ -1,15 +1,16 @@
 """Choosing between candidates, calibration, and what is said about the winner."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from training.calibration import Calibration, calibration_error, fit_level, fit_line, fit_steps, tenths
 from training.dataset import MIN_DATES, MIN_ROWS, FloatArray, Sample, Target
-from training.intervals import factors
+from training.intervals import LEVEL, factors
 from training.models import Baseline, Rate, candidates, dispersion
 
 BLOCKS = 4
@@ -24,6 +25,8 @@ class Outcome:
     metrics: dict[str, float]
     deciles: pd.DataFrame
     said: str
+    candidates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    "Winner and losers as `standings` gives them; none where nothing was held out."
     held_out_from: str | None = None
     "First date that neither fitted nor calibrated the winner."
     interval: tuple[float, float] | None = None
@@ -41,6 +44,11 @@ def deviance(sample: Sample, rate: FloatArray) -> FloatArray:
     return 2.0 * (np.where(events > 0, events * log_ratio, 0.0) - events + expected)
 
 
+def by_date(sample: Sample, values: FloatArray) -> FloatArray:
+    """Sums over each date's rows, shape (days,)."""
+    return np.bincount(np.unique(sample.dates, return_inverse=True)[1], weights=values).astype(np.float64)
+
+
 def _mean_deviance(rate: Rate, sample: Sample) -> float:
     return float(deviance(sample, rate.predict(sample.columns)).mean())
 
@@ -51,10 +59,26 @@ def better(sample: Sample, challenger: Rate, holder: Rate) -> bool:
     The rule of Breiman et al. 1984 ('Classification and Regression Trees', 3.4.3), paired by date.
     """
     held, challenged = (deviance(sample, rate.predict(sample.columns)) for rate in (holder, challenger))
-    days, at = np.unique(sample.dates, return_inverse=True)
-    by_day = np.bincount(at, weights=held - challenged)
-    error = by_day.std(ddof=1) * np.sqrt(len(days)) if len(days) > 1 else 0.0
+    by_day = by_date(sample, held - challenged)
+    error = by_day.std(ddof=1) * np.sqrt(len(by_day)) if len(by_day) > 1 else 0.0
     return bool(by_day.sum() > error)
+
+
+def standings(fitted: Sequence[Rate], winner: str, parts: dict[str, Sample]) -> pd.DataFrame:
+    """Each candidate's gain on the choosing and on the latest dates: the share by which its deviance is below the
+    shrunk rate's, with its interval of level LEVEL by Student's t over the dates."""
+    rows = []
+    for part in ("choose", "report"):
+        sample = parts[part]
+        held = deviance(sample, fitted[0].predict(sample.columns))
+        for rate in fitted:
+            by_day = by_date(sample, held - deviance(sample, rate.predict(sample.columns)))
+            n = len(by_day)
+            half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * by_day.std(ddof=1) * np.sqrt(n) if n > 1 else np.inf
+            gain, low, high = (np.array([0, -half, half]) + by_day.sum()) / max(held.sum(), 1e-12)
+            rows.append({"dates_of": part, "dates": n, "candidate": rate.correction.name, "gain": gain, "gain_low": low,
+                         "gain_high": high, "used": rate.correction.name == winner})
+    return pd.DataFrame(rows)
 
 
 def calibrated(rate: Rate, sample: Sample) -> Rate:
@@ -151,7 +175,7 @@ def _outcome(winner: Rate, fitted: list[Rate], parts: dict[str, Sample]) -> Outc
     said = f"{name} is used: its deviance on the latest dates is {gain:.1%} below the 28-day shrunk {kind}'s"
     if name == "baseline":
         said = f"the 28-day shrunk {kind}, calibrated, is used: no model was surely better on later dates"
-    return Outcome(winner, metrics, table, said, str(late.dates.min()))
+    return Outcome(winner, metrics, table, said, standings(fitted, name, parts), str(late.dates.min()))
 
 
 def facts(outcome: Outcome) -> dict[str, Any]:

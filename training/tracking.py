@@ -37,9 +37,10 @@ def registered_name(unit: str) -> str:
     return f"{unit}_line_performance"
 
 
-def record(unit: str, version: str, params: dict[str, Any], metrics: dict[str, float], deciles: pd.DataFrame,
-           model: bytes) -> None:
-    """One run in the unit's experiment, with the model registered under the bundle's version as a tag."""
+def record(unit: str, version: str, params: dict[str, Any], metrics: dict[str, float],
+           said: dict[str, pd.DataFrame], model: bytes) -> None:
+    """One run in the unit's experiment, with the tables `said` by name, and the model registered under the bundle's
+    version as a tag."""
     client = _client()
     import mlflow
 
@@ -52,7 +53,8 @@ def record(unit: str, version: str, params: dict[str, Any], metrics: dict[str, f
         mlflow.set_tag("bundle", version)
         mlflow.log_params(params)
         mlflow.log_metrics(metrics)
-        mlflow.log_table(deciles, "calibration.json")
+        for name, table in said.items():
+            mlflow.log_table(table, f"{name}.json")
         with contextlib.redirect_stderr(io.StringIO()):  # what it registered, which we say ourselves
             info = mlflow.onnx.log_model(
                 onnx.load_from_string(model), name="model", pip_requirements=REQUIREMENTS,

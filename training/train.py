@@ -5,6 +5,7 @@ that is live: `training.promote` does. A crash leaves the night without a challe
 """
 
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -51,8 +52,10 @@ def train(night: Night) -> dict[str, pa.Table]:
     params = {"night": night.date.isoformat(), "rows": len(frame), "seed": SEED, "lookback_days": LOOKBACK_DAYS,
               "feature_service": SERVICE, "data_digest": about["data_digest"],
               **{f"{o.rate.target.name}_winner": o.winner for o in outcomes}}
-    deciles = pd.concat([o.deciles.assign(target=o.rate.target.name) for o in outcomes])
-    tracking.record(unit, folder.name, params, metrics | parity, deciles, model)
+    tracking.record(unit, folder.name, params, metrics | parity, {
+        "calibration": _by_target(outcomes, lambda o: o.deciles),
+        "candidates": _by_target(outcomes, lambda o: o.candidates),
+        "reasons": _by_target(outcomes, lambda o: pd.DataFrame({"said": [o.said]}))}, model)
     learnt = any(outcome.metrics for outcome in outcomes)
     said = {**about["calibration"], **parity, "rows": len(frame), "learnt": learnt,
             "history": about["history"]}
@@ -60,6 +63,10 @@ def train(night: Night) -> dict[str, pa.Table]:
         "model_version": [folder.name], "learnt": [learnt], "rows": [len(frame)],
         "held_out_from": pa.array([about["held_out_from"] and date.fromisoformat(about["held_out_from"])], pa.date32()),
         "facts": [json.dumps(said, sort_keys=True)]})}
+
+
+def _by_target(outcomes: list[Outcome], part: Callable[[Outcome], pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([part(outcome).assign(target=outcome.rate.target.name) for outcome in outcomes])
 
 
 def _held_out_from(outcomes: list[Outcome]) -> str | None:

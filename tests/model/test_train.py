@@ -61,6 +61,14 @@ def test_mlflow_holds_run_measures_and_registered_version(trained: Trained) -> N
     table = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/calibration.json")
     assert {"decile", "ratio", "target"} <= set(table["columns"])
     assert len(table["data"]) == 30
+    standings = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/candidates.json")
+    rows = [dict(zip(standings["columns"], row, strict=True)) for row in standings["data"]]
+    clicks = {r["candidate"]: r for r in rows if (r["target"], r["dates_of"]) == ("click_rate", "report")}
+    assert {"baseline", "regression", "xgboost", "network"} <= set(clicks)
+    assert all(r["gain_low"] < r["gain"] < r["gain_high"] for name, r in clicks.items() if name != "baseline")
+    assert [name for name, r in clicks.items() if r["used"]] == [run.data.params["click_rate_winner"]]
+    why = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/reasons.json")["data"]
+    assert [trained.result["click_rate"]["said"]] == [said for said, target in why if target == "click_rate"]
     served = mlflow.onnx.load_model("models:/shop_line_performance@champion")
     assert [o.name for o in served.graph.output] == ["click_rate", "conversion_rate", "value_per_conversion"]
 
