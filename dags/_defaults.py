@@ -1,24 +1,22 @@
-"""What every task of every DAG starts from: retries, when a retry makes sense, and what a failure tells."""
+"""What every DAG and every task starts from: its night, one DAG a unit, retries, and what a failure tells."""
 
 import logging
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk import CronDataIntervalTimetable, Param
+
 from moe.errors import FileFault, MoeError, Retriable
 from moe.nightly import AFTER_LIVE
+from moe.settings import settings
 
 log = logging.getLogger("moe.dags")
 
 RETRIES = 2  # for what mends itself: a full disk cleared, a network back
 WAITS = {"retries": 32, "retry_delay": timedelta(minutes=15)}
 "A source whose delivery is late and whose unit says wait: tried again for 8 hours, until the working day."
-
-
-def folder_of(unit: str) -> str:
-    """Name of a unit's folder, which bears its name; its file is not read while parsing."""
-    return Path(unit).parent.name if "/" in unit else unit
 
 
 def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool:
@@ -62,3 +60,24 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(minutes=5),
     "on_failure_callback": tell,
 }
+
+
+EVERY_NIGHT = CronDataIntervalTimetable("0 0 * * *", timezone="UTC")
+"Stated in full: a cron string alone would make ds the day that has just begun."
+NIGHT = {"unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
+"What every step is told: its unit, and D."
+COMMON: dict[str, Any] = {"start_date": datetime(2000, 1, 1, tzinfo=UTC), "catchup": False, "max_active_runs": 1,
+                          "default_args": DEFAULT_ARGS}
+
+
+def unit_param(unit: str) -> Param:
+    return Param(unit, type="string", minLength=1, title="Business unit",
+                 description="A name under units/, or the path of a unit.yml.")
+
+
+def for_each_unit(name: str, make: Callable[..., Any], *then: str) -> None:
+    """One DAG a unit: the first has the plain name, others end in the name of the unit's folder; its file is not read
+    while parsing. `then` are DAGs of the same unit that this one starts."""
+    for at, unit in enumerate(settings().units):
+        suffix = f"__{Path(unit).parent.name if '/' in unit else unit}" if at else ""
+        make(name + suffix, unit, *(other + suffix for other in then))

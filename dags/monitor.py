@@ -31,16 +31,14 @@ It replaces D's partitions of `out.monitor__column`, `out.monitor__outcome` and 
 page. A request asks; it moves nothing that is live.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from _defaults import DEFAULT_ARGS, folder_of
+from _defaults import COMMON, EVERY_NIGHT, NIGHT, for_each_unit, unit_param
 from _steps import asks_for_training, is_scored, run_step
 from airflow.providers.standard.operators.python import PythonOperator, ShortCircuitOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.sensors.python import PythonSensor
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-
-from moe.settings import settings
+from airflow.sdk import DAG
 
 
 def monitoring(dag_id: str, unit: str, trains: str) -> DAG:
@@ -49,30 +47,20 @@ def monitoring(dag_id: str, unit: str, trains: str) -> DAG:
         dag_id,
         description="Drift, decay and availability of the model's night, and whether to train again.",
         doc_md=__doc__,
-        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),  # as the night's own: ds is D
-        start_date=datetime(2000, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULT_ARGS,
-        params={
-            "unit": Param(unit, type="string", minLength=1, title="Business unit",
-                          description="A name under units/, or the path of a unit.yml."),
-        },
+        schedule=EVERY_NIGHT,
+        **COMMON,
+        params={"unit": unit_param(unit)},
         tags=["monitoring"],
     ) as dag:
-        night = {"unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
-        scored = PythonSensor(task_id="scored", python_callable=is_scored, op_kwargs=night, mode="reschedule",
+        scored = PythonSensor(task_id="scored", python_callable=is_scored, op_kwargs=NIGHT, mode="reschedule",
                               poke_interval=600, timeout=timedelta(hours=18))
-        monitor = PythonOperator(task_id="monitor", python_callable=run_step, op_kwargs=night | {"step": "monitor"},
+        monitor = PythonOperator(task_id="monitor", python_callable=run_step, op_kwargs=NIGHT | {"step": "monitor"},
                                show_return_value_in_logs=False)
-        asks = ShortCircuitOperator(task_id="asks", python_callable=asks_for_training, op_kwargs=night)
+        asks = ShortCircuitOperator(task_id="asks", python_callable=asks_for_training, op_kwargs=NIGHT)
         train = TriggerDagRunOperator(task_id="train", trigger_dag_id=trains, logical_date="{{ ds }}",
                                       reset_dag_run=True, conf={"unit": "{{ params.unit }}"})
         scored >> monitor >> asks >> train
     return dag
 
 
-first, *further = settings().units
-monitoring("monitor", first, "train")
-for also in further:
-    monitoring(f"monitor__{folder_of(also)}", also, f"train__{folder_of(also)}")
+for_each_unit("monitor", monitoring, "train")

@@ -47,14 +47,11 @@ nor anything that follows what is live (features online), moves, and `publish` i
 effective in its first night, one is trained for that night on.
 """
 
-from datetime import UTC, datetime
 
-from _defaults import DEFAULT_ARGS, WAITS, folder_of
+from _defaults import COMMON, EVERY_NIGHT, NIGHT, WAITS, for_each_unit, unit_param
 from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-
-from moe.settings import settings
+from airflow.sdk import DAG, Param
 
 
 def nightly(dag_id: str, unit: str) -> DAG:
@@ -63,15 +60,10 @@ def nightly(dag_id: str, unit: str) -> DAG:
         dag_id,
         description="From what was delivered up to D to the budgets and bids of the day after.",
         doc_md=__doc__,
-        # Stated in full: a cron string alone would make ds the day that has just begun.
-        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-        start_date=datetime(2000, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULT_ARGS,
+        schedule=EVERY_NIGHT,
+        **COMMON,
         params={
-            "unit": Param(unit, type="string", minLength=1, title="Business unit",
-                          description="A name under units/, or the path of a unit.yml."),
+            "unit": unit_param(unit),
             "publish": Param(False, type="boolean", title="Make the release live",
                              description="Scheduled nights go live anyway, backfills never."),
         },
@@ -79,8 +71,7 @@ def nightly(dag_id: str, unit: str) -> DAG:
     ) as dag:
 
         def step(name: str, **more: object) -> PythonOperator:
-            night = {"step": name, "unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
-            return PythonOperator(task_id=name, python_callable=run_step, op_kwargs=night,
+            return PythonOperator(task_id=name, python_callable=run_step, op_kwargs=NIGHT | {"step": name},
                                   show_return_value_in_logs=False, **more)
 
         simulate = step("simulate")
@@ -102,7 +93,4 @@ def nightly(dag_id: str, unit: str) -> DAG:
     return dag
 
 
-first, *further = settings().units
-nightly("nightly", first)
-for also in further:
-    nightly(f"nightly__{folder_of(also)}", also)
+for_each_unit("nightly", nightly)

@@ -18,14 +18,11 @@ At a desk `moe model promote --date 2026-06-30 --who … --reason …`; `--dry-r
 `moe model show` lists the versions. A backfill of this DAG moves nothing.
 """
 
-from datetime import UTC, datetime
 
-from _defaults import DEFAULT_ARGS, folder_of
+from _defaults import COMMON, NIGHT, for_each_unit, unit_param
 from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import DAG, Param
-
-from moe.settings import settings
+from airflow.sdk import DAG
 
 
 def promotion(dag_id: str, unit: str) -> DAG:
@@ -35,22 +32,13 @@ def promotion(dag_id: str, unit: str) -> DAG:
         description="A challenger takes over where it is better beyond noise.",
         doc_md=__doc__,
         schedule=None,
-        start_date=datetime(2000, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULT_ARGS,
-        params={
-            "unit": Param(unit, type="string", minLength=1, title="Business unit",
-                          description="A name under units/, or the path of a unit.yml."),
-        },
+        **COMMON,
+        params={"unit": unit_param(unit)},
         tags=["model"],
     ) as dag:
-        step = {"step": "promote", "unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
-        PythonOperator(task_id="promote", python_callable=run_step, op_kwargs=step, show_return_value_in_logs=False)
+        PythonOperator(task_id="promote", python_callable=run_step, op_kwargs=NIGHT | {"step": "promote"},
+                       show_return_value_in_logs=False)
     return dag
 
 
-first, *further = settings().units
-promotion("promote", first)
-for also in further:
-    promotion(f"promote__{folder_of(also)}", also)
+for_each_unit("promote", promotion)

@@ -22,16 +22,14 @@ The same data give the same version, so running again changes nothing. A backfil
 and promotes none of them: a version decides from the night after its promotion, and older nights never see it.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from _defaults import DEFAULT_ARGS, folder_of
+from _defaults import COMMON, EVERY_NIGHT, NIGHT, for_each_unit, unit_param
 from _steps import is_no_backfill, is_scored, is_training_due, run_step
 from airflow.providers.standard.operators.python import PythonOperator, ShortCircuitOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.sensors.python import PythonSensor
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-
-from moe.settings import settings
+from airflow.sdk import DAG
 
 
 def training(dag_id: str, unit: str, promotes: str) -> DAG:
@@ -41,22 +39,15 @@ def training(dag_id: str, unit: str, promotes: str) -> DAG:
         description="A challenger every week, and when monitoring asks for one.",
         doc_md=__doc__,
         # daily, so that ds is D; `due` leaves most days out
-        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-        start_date=datetime(2000, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
-        default_args=DEFAULT_ARGS,
-        params={
-            "unit": Param(unit, type="string", minLength=1, title="Business unit",
-                          description="A name under units/, or the path of a unit.yml."),
-        },
+        schedule=EVERY_NIGHT,
+        **COMMON,
+        params={"unit": unit_param(unit)},
         tags=["model"],
     ) as dag:
-        night = {"unit": "{{ params.unit }}", "night": "{{ ds | default('') }}"}
-        scored = PythonSensor(task_id="scored", python_callable=is_scored, op_kwargs=night, mode="reschedule",
+        scored = PythonSensor(task_id="scored", python_callable=is_scored, op_kwargs=NIGHT, mode="reschedule",
                               poke_interval=600, timeout=timedelta(hours=18))
-        due = ShortCircuitOperator(task_id="due", python_callable=is_training_due, op_kwargs=night)
-        train = PythonOperator(task_id="train", python_callable=run_step, op_kwargs=night | {"step": "train"},
+        due = ShortCircuitOperator(task_id="due", python_callable=is_training_due, op_kwargs=NIGHT)
+        train = PythonOperator(task_id="train", python_callable=run_step, op_kwargs=NIGHT | {"step": "train"},
                                pool="training", show_return_value_in_logs=False)
         forward = ShortCircuitOperator(task_id="forward", python_callable=is_no_backfill)
         promote = TriggerDagRunOperator(task_id="promote", trigger_dag_id=promotes, logical_date="{{ ds }}",
@@ -65,7 +56,4 @@ def training(dag_id: str, unit: str, promotes: str) -> DAG:
     return dag
 
 
-first, *further = settings().units
-training("train", first, "promote")
-for also in further:
-    training(f"train__{folder_of(also)}", also, f"promote__{folder_of(also)}")
+for_each_unit("train", training, "promote")
