@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from decisions.jobs.archive import archive
 from decisions.report import ReportData, render
 from moe import ledger, publish, tables
 from moe.contracts import contract
@@ -16,7 +17,7 @@ SHOWN_DAYS = 90
 
 
 def report(night: Night) -> dict[str, pa.Table]:
-    """Write the report of the night: index.html, and CSV files beside it. Fills no table.
+    """Write the report of the night (index.html, and files beside it), then the page over all nights. Fills no table.
 
     Raises MissingInput where the night has no release yet.
     """
@@ -47,9 +48,10 @@ def report(night: Night) -> dict[str, pa.Table]:
         warnings=_or_empty("core.warning__finding", night),
         steps=_steps(night),
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
-        | _monitoring(night, folder),
+        | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
     )
     render(data, folder)
+    archive(night)
     return {}
 
 
