@@ -1,6 +1,6 @@
 """The nightly allocation report: one page that shows a marketing operator what changed, why and what to do.
 
-`render` writes `index.html`, which opens without a network, and every table as CSV beside it.
+`render` writes `index.html`, which opens without a network, and beside it every table as CSV and the night as XLSX.
 """
 
 from pathlib import Path
@@ -10,8 +10,11 @@ import pyarrow as pa
 from decisions.report.data import ReportData
 from decisions.report.files import csv_bytes, write
 from decisions.report.page import html
+from decisions.report.workbook import workbook
 
 __all__ = ["ReportData", "render"]
+
+WORKBOOK = "night.xlsx"
 
 
 def render(data: ReportData, folder: Path) -> Path:
@@ -26,8 +29,9 @@ def render(data: ReportData, folder: Path) -> Path:
             write(folder / name, csv_bytes(written[name]))
         else:
             (folder / name).unlink(missing_ok=True)
+    write(folder / WORKBOOK, workbook(data))
     page = folder / "index.html"
-    write(page, html(data, list(written)).encode())
+    write(page, html(data, [WORKBOOK, *written]).encode())
     return page
 
 
