@@ -9,11 +9,14 @@ import pyarrow as pa
 
 from decisions.jobs.archive import archive
 from decisions.report import ReportData, render
+from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
-from moe.jobs import NIGHT, Night
+from moe.jobs import ADS, NIGHT, Night
 
 SHOWN_DAYS = 90
+LATELY = 28
+"Nights of deliveries in which a line's campaign is looked for."
 
 
 def report(night: Night) -> dict[str, pa.Table]:
@@ -49,10 +52,28 @@ def report(night: Night) -> dict[str, pa.Table]:
         steps=_steps(night),
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
+        ads=_ads(night, read("out.budget__line").column("line_id").to_pylist()),
     )
     render(data, folder)
     archive(night)
     return {}
+
+
+def _ads(night: Night, lines: list[str]) -> pa.Table:
+    """The ads that each line covers: all of the newest delivery, and of older ones those of lines not found yet."""
+    first, wanted = night.date - timedelta(days=LATELY - 1), set(lines)
+    found: list[pa.Table] = []
+    with tables.connect() as connection:
+        for path in reversed(tables.files(ADS, night.unit.unit, first, night.date)):
+            connection.register("delivered", tables.read_file(path))
+            sql = (f"select distinct {', '.join(IDENTITY)} from delivered "
+                   "where $all or list_contains($wanted, line_id) order by all")
+            terms = {"all": not found, "wanted": sorted(wanted)}
+            found.append(connection.sql(sql, params=terms).to_arrow_table())
+            wanted -= set(found[-1].column("line_id").to_pylist())
+            if not wanted:
+                break
+    return pa.concat_tables([contract(ADS).schema.empty_table().select(IDENTITY), *found], promote_options="permissive")
 
 
 def _monitoring(night: Night, folder: Path) -> dict[str, str]:

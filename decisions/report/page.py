@@ -5,21 +5,22 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import budgets, formats, problems, sections
+from decisions.report import apply, budgets, formats, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
 from decisions.report.gain import expected_gain
 from decisions.report.series import series
 from decisions.report.templating import asset, embedded, environment, policy
+from decisions.report.uploads import Uploads
 
 STYLES = ("uPlot.min.css", "report.css")
 SCRIPTS = ("uPlot.iife.min.js", "tables.js", "charts.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
-def html(data: ReportData, csv_files: list[str]) -> str:
-    """The whole page as text. `csv_files` are the names of the files that will stand beside it."""
+def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
+    """The whole page as text. `csv_files` and the files of `applied` will stand beside it."""
     scripts = [asset(name) for name in SCRIPTS]
     todo = actions(data)
     return (
@@ -48,6 +49,9 @@ def html(data: ReportData, csv_files: list[str]) -> str:
             steps_words=problems.steps_words(data),
             links=[(label, href, _opens(href)) for label, href in data.links.items()],
             csv_files=csv_files,
+            uploads=applied,
+            gaps=apply.gaps(applied, data),
+            apply_words=apply.words(applied, data),
             styles=Markup("\n".join(asset(name) for name in STYLES)),  # noqa: S704 - our own files
             scripts=[Markup(text) for text in scripts],  # noqa: S704 - our own files
             policy=policy(scripts),
