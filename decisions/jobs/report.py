@@ -8,12 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from decisions.jobs.archive import archive
-from decisions.report import ReportData, render
+from decisions.report import ReportData, adoption, render
 from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
 from moe.jobs import ADS, NIGHT, Night
 
+BUDGETS = "out.budget__line"
 SHOWN_DAYS = 90
 LATELY = 28
 "Nights of deliveries in which a line's campaign is looked for."
@@ -41,7 +42,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         objective=unit.objective,
         release=read("out.release__night").to_pylist()[0],
         live={"night": live.effective, "who": live.who, "when": live.at, "reason": live.reason} if live else None,
-        budgets=read("out.budget__line"),
+        budgets=read(BUDGETS),
         bids=read("out.bid__line_segment"),
         curves=read("out.curve__line"),
         history=_newest_days(read("marts.ad_performance__line_day"), night),
@@ -52,11 +53,24 @@ def report(night: Night) -> dict[str, pa.Table]:
         steps=_steps(night),
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
-        ads=_ads(night, read("out.budget__line").column("line_id").to_pylist()),
+        past=_past(night),
+        ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)
     archive(night)
     return {}
+
+
+def _past(night: Night) -> pa.Table:
+    """Budgets of the nights that the page looks back on, each with whether its release was ever live."""
+    unit, since = night.unit.unit, night.date - timedelta(days=adoption.DAYS - 1)
+    was_live = {entry.moved_to for entry in publish.log("release", unit)}
+    wanted = ["line_id", "line_name", "business_date", "budget", "override_id", "reason"]
+    found = [contract(BUDGETS).schema.empty_table().select(wanted).append_column("live", pa.array([], pa.bool_()))]
+    for path in tables.files(BUDGETS, unit, since, night.date):
+        rows = tables.read_file(path).select(wanted)
+        found.append(rows.append_column("live", pa.array([path.stem in was_live] * rows.num_rows, pa.bool_())))
+    return pa.concat_tables(found, promote_options="permissive")
 
 
 def _ads(night: Night, lines: list[str]) -> pa.Table:

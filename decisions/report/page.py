@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import apply, budgets, formats, problems, sections
+from decisions.report import apply, budgets, formats, people, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
@@ -40,6 +40,7 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             series_json=embedded(days := series(data)),
             series=days,
             bids=sections.bids(data),
+            people=people.views(data),
             quarantine=problems.quarantine(data),
             quarantined=len(
                 {(r["file"], r["row"]) for r in data.quarantine.select(["file", "row"]).to_pylist()}
