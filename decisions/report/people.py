@@ -40,7 +40,7 @@ def weeks(found: Adoption, data: ReportData) -> TableView | None:
         return None
     return TableView(
         id="overrides-table",
-        caption=f"Week by week, {_unit(data).lower()}",
+        caption=f"Week by week. {_unit(data)}",
         columns=[
             Column("week", "Week from"),
             Column("lines", "Lines overridden", numeric=True),
@@ -68,7 +68,7 @@ def episodes(found: Adoption, data: ReportData) -> TableView | None:
     more = len(found.episodes) - len(shown)
     return TableView(
         id="episodes-table",
-        caption=f"Each override, most money first; {_unit(data).lower()}, {BEFORE} days before and under it",
+        caption=f"Each override, most money first. {_unit(data)}, in the {BEFORE} days before and under it",
         columns=[
             Column("line", "Line"),
             Column("since", "Since"),
