@@ -214,20 +214,23 @@ def test_before_the_first_night_a_month_can_be_planned_and_a_line_cannot(tmp_pat
         moe(shop(tmp_path / "none", {"unit": "none"}), "show")
 
 
-def enter(folder: str, at: int) -> None:
+def enter(folder: str, at: int, together: Any) -> None:
     from moe.units import load_unit
 
     unit = load_unit(folder + "/unit.yml")
-    plan.add(unit, Override(f"o{at}", "cap", "a / brand", Decimal(500), "r", "w", D2, D4))
+    together.wait(60)
+    for n in range(12):
+        plan.add(unit, Override(f"o{at}-{n}", "cap", "a / brand", Decimal(500), "r", "w", D2, D4))
 
 
 def test_rows_entered_at_the_same_time_are_all_kept(unit: Unit) -> None:
     context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=enter, args=(str(unit.folder), n)) for n in range(6)]
+    together = context.Barrier(3)
+    writers = [context.Process(target=enter, args=(str(unit.folder), n, together)) for n in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(60)
-    assert [w.exitcode for w in writers] == [0] * 6
-    assert sorted(o.override_id for o in history(unit)) == [f"o{n}" for n in range(6)]
+    assert [w.exitcode for w in writers] == [0] * 3
+    assert sorted(o.override_id for o in history(unit)) == sorted(f"o{at}-{n}" for at in range(3) for n in range(12))
     assert [p.name for p in unit.folder.iterdir() if p.name.startswith(".")] == []
