@@ -1,6 +1,7 @@
 """What people plan: a month's total, and locks, floors and caps of lines, checked when they are entered."""
 
 import difflib
+import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,8 @@ from moe.errors import MoeError
 from moe.units import Unit, option
 
 RELEASE, BUDGETS, HISTORY = "out.release__night", "out.budget__line", "marts.ad_performance__line_day"
+LIKE = 0.6
+"Likeness from which a line is worth naming beside one that is not there."
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,16 @@ def find_line(lines: Lines, wanted: str) -> str:
         return named[0]
     if named:
         raise MoeError(f"{len(named)} lines are named {wanted!r}", f"give the id of one: {', '.join(sorted(named))}")
-    words = [*lines.names, *lines.names.values()]
-    lower = {word.casefold(): word for word in words}
-    near = [lower[w] for w in difflib.get_close_matches(wanted.casefold(), lower, n=4, cutoff=0.4)]
+    scored = sorted((-_likeness(wanted, f"{line} {name}"), name) for line, name in lines.names.items())
+    near = [name for score, name in scored if -score >= LIKE][:4]
     raise MoeError(f"there is no budget line {wanted!r} (as of the night of {lines.night})",
                    f"did you mean: {', '.join(near)}?" if near else "`moe show out.budget__line` lists them")
+
+
+def _likeness(wanted: str, text: str) -> float:
+    """How like the whole text, or one of its words, is to what a person typed: 1 is the same."""
+    parts = (text, *re.split(r"[\W_]+", text))
+    return max(difflib.SequenceMatcher(None, wanted.casefold(), part.casefold()).ratio() for part in parts)
 
 
 def spent_in(unit: Unit, month: date) -> Decimal:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from moe.errors import MoeError
 from moe.settings import settings
@@ -50,7 +50,7 @@ def set_month(
     _say(found, row, dry_run)
     out.print(f"{spent:,.2f} of it is spent; over the {days} days from {row.entered_on + timedelta(days=1)} that is "
               f"{max(amount - spent, Decimal(0)) / days:,.2f} a day (without it: {found.budget.total:,.2f}).",
-              highlight=False)
+              highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -95,13 +95,14 @@ def show(
     found, kept = _unit(unit), import_module("decisions.plan_file")
     night = _plan().next_night(found)
     title = f"{found.name}: as the night of {night} will know it, amounts in {found.currency}"
-    table = Table("id", "what", "line", "amount", "from", "until", "who", "reason", "", title=title)
+    table = Table(Column("id", no_wrap=True), "what", "line", Column("amount", no_wrap=True, justify="right"),
+                  Column("until", no_wrap=True), "who and why", Column("", no_wrap=True), title=title)
     for row in sorted(kept.newest(kept.history(found)), key=lambda o: (o.entered_on, o.override_id)):
         state = _state(row, night)
         if state != "over" or every:
             amount = "as it is" if row.amount is None else f"{row.amount:,.2f}"
-            table.add_row(row.override_id, row.kind.replace("_", " "), row.line_id or "all", amount,
-                          str(row.entered_on + timedelta(days=1)), str(row.until), row.who, row.reason, state)
+            table.add_row(row.override_id, row.kind.replace("_", " "), row.line_id or "all", amount, str(row.until),
+                          f"{row.who}: {row.reason}", state)
     out.print(table if table.rows else f"Nothing is planned for {found.name}: {kept.path_of(found)}",
               highlight=False)
 
@@ -141,7 +142,7 @@ def _say(unit: Unit, row: Any, dry_run: bool) -> None:
 def _state(row: Any, night: date) -> str:
     if row.until <= night:
         return "over"
-    return "in force" if row.entered_on <= night else "later"
+    return "in force" if row.entered_on <= night else f"from {row.entered_on + timedelta(days=1)}"
 
 
 def _amount(unit: Unit, text: str, currency: str) -> Decimal:

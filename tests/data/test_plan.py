@@ -181,7 +181,7 @@ def test_show_tells_what_holds_what_comes_and_what_is_over(unit: Unit, monkeypat
     moe(unit, "lock", "generic", "--until", "2026-03-09", *SIGNED)
     moe(unit, "set", "--month", "2026-04", "--total", "6000", *SIGNED)
     said = moe(unit, "show")
-    assert "as it is" in said and "6,000.00" in said and "later" in said and "Old" not in said
+    assert "as it is" in said and "6,000.00" in said and "from 2026-04-01" in said and "Old" not in said
     assert "Old" in moe(unit, "show", "--all")
     land(unit, D1, D2)
     assert [o.override_id for o in in_force(unit, D2)] == ["lock-2026-03-02"], "a file with two line ends is read"
