@@ -122,6 +122,14 @@ def jobs(*names: str) -> Callable[[Night, Asked], str]:
     return step
 
 
+def report(night: Night, asked: Asked) -> str:
+    """The pages; then people are told of a night that publishes, which can fail nothing."""
+    from moe.notify import notify
+
+    said = jobs("docs", "report")(night, asked)
+    return "; ".join(filter(None, (said, notify(night.unit, night.date) if publishes(asked) else "")))
+
+
 def promote(night: Night, asked: Asked) -> str:
     from moe.train import promote as let_take_over
 
@@ -142,7 +150,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "release": jobs("release"),
     "make_live": make_live,
     "online": online,
-    "report": jobs("docs", "report"),
+    "report": report,
     "train": jobs("train"),
     "promote": promote,
     "follow": follow,

@@ -1,4 +1,7 @@
-"""The archive of reports: a page that lists every unit's nights, newest first, and the reports themselves."""
+"""The archive of reports: a page that lists every unit's newest nights, and the reports themselves.
+
+All nights of a unit stand in its calendar, which the job `report` writes beside them.
+"""
 
 import html
 from functools import partial
@@ -13,6 +16,9 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Reports</
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}}
 li{{margin:.2rem 0}}b{{color:#176d3c}}</style><h1>Reports</h1>{units}</html>"""
 
+NEWEST = 14
+"Nights that are listed where the unit has a calendar of all."
+
 
 def index() -> str:
     """The page that lists the reports. A unit's live night is marked."""
@@ -21,9 +27,13 @@ def index() -> str:
     for unit in dict.fromkeys(units):
         live = publish.live("release", unit.name)
         nights = sorted((path.parent.name for path in unit.glob("*/index.html")), reverse=True)
+        calendar = (unit / "index.html").exists()
         rows = "".join(f'<li><a href="/{html.escape(unit.name)}/{night}/index.html">night of {night}</a>'
-                       f'{" <b>live</b>" if live and live.moved_to == night else ""}</li>' for night in nights)
-        parts.append(f"<h2>{html.escape(unit.name)}</h2><ul>{rows}</ul>")
+                       f'{" <b>live</b>" if live and live.moved_to == night else ""}</li>'
+                       for night in (nights[:NEWEST] if calendar else nights))
+        all_nights = (f'<p><a href="/{html.escape(unit.name)}/index.html">All {len(nights)} nights: calendar and '
+                      "comparison</a></p>" if calendar else "")
+        parts.append(f"<h2>{html.escape(unit.name)}</h2>{all_nights}<ul>{rows}</ul>")
     return _PAGE.format(units="".join(parts) or "<p>No night has run yet: <code>make nightly</code> runs one.</p>")
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moe.errors import MoeError
+from moe.plan import app as plan_app
 from moe.settings import settings
 
 app = typer.Typer(help="Marketing optimization engine: run nights, look at tables, publish releases.",
@@ -20,6 +21,7 @@ release_app = typer.Typer(help="What is live: show it, compare it with a candida
 app.add_typer(release_app, name="release")
 model_app = typer.Typer(help="The model: show it, compare a challenger with it, go back.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
+app.add_typer(plan_app, name="plan")
 out = Console()
 err = Console(stderr=True)
 

@@ -85,6 +85,14 @@ class Settings(BaseSettings):
     "s3://bucket/prefix to which partitions, bundles, reports and the pointer follow; empty: none do."
     s3_endpoint: str = ""
     "Address of an S3 service that is not Amazon's. Credentials and region come from boto3's own chain."
+    notify: SecretStr = SecretStr("")
+    "Who gets a link to each published night's page: mail addresses and webhooks (https://…), separated by commas."
+    smtp_url: SecretStr = SecretStr("")
+    "Mail server: smtp://[user:password@]host[:587], with STARTTLS where it is offered, or smtps://…[:465]."
+    notify_from: str = ""
+    "Sender of the mails; empty: the mail server's user, else moe@ this machine."
+    reports_url: str = ""
+    "Address under which people reach the pages (`moe up` serves them on this machine alone). Empty: that one."
     training_launch: Literal["in_process", "torchrun", "kubernetes"] = "in_process"
     "How `moe train` trains the network: in its own process, by torchrun in several, or as a Kubernetes job on GPUs."
     training_processes: int = Field(default=2, ge=1)
@@ -120,6 +128,24 @@ class Settings(BaseSettings):
         if address and not (address.startswith("postgresql://") and credentials_apart):
             raise ValueError("it must be postgresql://user:password@host:port/database, and signs such as @ : / # % "
                              "in the password written as %40 %3A %2F %23 %25")
+        return value
+
+    @field_validator("notify")
+    @classmethod
+    def _is_reachable(cls, value: SecretStr) -> SecretStr:
+        """The message repeats no address: a webhook's is a secret."""
+        for at, address in enumerate(value.get_secret_value().replace(",", " ").split(), start=1):
+            if not re.fullmatch(r"https?://[^/\s]+\S*|[^@\s/:]+@[^@\s/:]+", address):
+                raise ValueError(f"entry {at} is neither a mail address nor http(s)://…")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: SecretStr) -> SecretStr:
+        address = value.get_secret_value()
+        if address and not (re.match(r"smtps?://", address) and address.count("@") <= 1 and urlsplit(address).hostname):
+            raise ValueError("it must be smtp://user:password@host:port or smtps://…, and signs such as @ : / # % in "
+                             "user and password written as %40 %3A %2F %23 %25")
         return value
 
     @field_validator("s3_url")

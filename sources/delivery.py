@@ -65,12 +65,14 @@ def _slice(file: Delivered, mapping: Mapping, night: Night) -> Delivery:
     A row is handed over on its own date and again when each delayed column becomes known; columns not yet
     known are empty. The unit's first night hands over all that was known by then, and the rows whose date
     cannot be read. Entities (what people keep in a file) are handed over whole up to D, every night, so that
-    a row entered late is not lost.
+    a row entered late is not lost; of several rows of one entity the one with the newest date counts, so that a
+    file that is only appended to says what held in every night.
     """
     assert mapping.columns is not None
     day = expression(mapping.columns[mapping.date_column], mapping.target.column(mapping.date_column), raw=True)
     late = {s.column: s.known_after for s in mapping.columns.values() if s.column and s.known_after}
-    whole = night.date == night.unit.first_night or mapping.target.kind == "entity"
+    entity = mapping.target.kind == "entity"
+    whole = night.date == night.unit.first_night or entity
     with tables.connect() as connection:
         connection.execute("set preserve_insertion_order = true")
         connection.register("export", file.rows)
@@ -81,9 +83,17 @@ def _slice(file: Delivered, mapping: Mapping, night: Night) -> Delivery:
         days = ", ".join(f"$night - {delay}" for delay in mapping.known_after)
         chosen = "_day is null or _day <= $night" if whole else f"_day in ({days})"
         sql = (f"select {names}, _day from (select *, cast({day} as date) as _day from export) "
-               f"where {chosen} order by _row")
+               f"where {chosen} {_newest(mapping) if entity else ''} order by _row")
         rows = connection.sql(sql, params={"night": night.date}).to_arrow_table()
     dates = sorted({d for d in pa.compute.unique(rows.column("_day")).to_pylist() if d is not None})
     handed = replace(file, rows=rows.drop_columns(["_day"]), ragged=file.ragged if whole else (),
                      open_ended=file.open_ended and whole)
     return Delivery({mapping.main: handed}, dates)
+
+
+def _newest(mapping: Mapping) -> str:
+    """SQL that keeps the newest row of each entity. Equal dates keep both, for the gate to tell."""
+    assert mapping.columns is not None
+    key = ", ".join(expression(mapping.columns[name], mapping.target.column(name), raw=True)
+                    for name in mapping.target.key)
+    return f"qualify _day is null or rank() over (partition by {key} order by _day desc nulls last) = 1"

@@ -7,16 +7,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from decisions.report import ReportData, render
+from decisions.jobs.archive import archive
+from decisions.report import ReportData, adoption, render
+from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
-from moe.jobs import NIGHT, Night
+from moe.jobs import ADS, NIGHT, Night
 
+BUDGETS = "out.budget__line"
 SHOWN_DAYS = 90
+LATELY = 28
+"Nights of deliveries in which a line's campaign is looked for."
 
 
 def report(night: Night) -> dict[str, pa.Table]:
-    """Write the report of the night: index.html, and CSV files beside it. Fills no table.
+    """Write the report of the night (index.html, and files beside it), then the page over all nights. Fills no table.
 
     Raises MissingInput where the night has no release yet.
     """
@@ -37,7 +42,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         objective=unit.objective,
         release=read("out.release__night").to_pylist()[0],
         live={"night": live.effective, "who": live.who, "when": live.at, "reason": live.reason} if live else None,
-        budgets=read("out.budget__line"),
+        budgets=read(BUDGETS),
         bids=read("out.bid__line_segment"),
         curves=read("out.curve__line"),
         history=_newest_days(read("marts.ad_performance__line_day"), night),
@@ -47,10 +52,42 @@ def report(night: Night) -> dict[str, pa.Table]:
         warnings=_or_empty("core.warning__finding", night),
         steps=_steps(night),
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
-        | _monitoring(night, folder),
+        | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
+        past=_past(night),
+        ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)
+    archive(night)
     return {}
+
+
+def _past(night: Night) -> pa.Table:
+    """Budgets of the nights that the page looks back on, each with whether its release was ever live."""
+    unit, since = night.unit.unit, night.date - timedelta(days=adoption.DAYS - 1)
+    was_live = {entry.moved_to for entry in publish.log("release", unit)}
+    wanted = ["line_id", "line_name", "business_date", "budget", "override_id", "reason"]
+    found = [contract(BUDGETS).schema.empty_table().select(wanted).append_column("live", pa.array([], pa.bool_()))]
+    for path in tables.files(BUDGETS, unit, since, night.date):
+        rows = tables.read_file(path).select(wanted)
+        found.append(rows.append_column("live", pa.array([path.stem in was_live] * rows.num_rows, pa.bool_())))
+    return pa.concat_tables(found, promote_options="permissive")
+
+
+def _ads(night: Night, lines: list[str]) -> pa.Table:
+    """The ads that each line covers: all of the newest delivery, and of older ones those of lines not found yet."""
+    first, wanted = night.date - timedelta(days=LATELY - 1), set(lines)
+    found: list[pa.Table] = []
+    with tables.connect() as connection:
+        for path in reversed(tables.files(ADS, night.unit.unit, first, night.date)):
+            connection.register("delivered", tables.read_file(path))
+            sql = (f"select distinct {', '.join(IDENTITY)} from delivered "
+                   "where $all or list_contains($wanted, line_id) order by all")
+            terms = {"all": not found, "wanted": sorted(wanted)}
+            found.append(connection.sql(sql, params=terms).to_arrow_table())
+            wanted -= set(found[-1].column("line_id").to_pylist())
+            if not wanted:
+                break
+    return pa.concat_tables([contract(ADS).schema.empty_table().select(IDENTITY), *found], promote_options="permissive")
 
 
 def _monitoring(night: Night, folder: Path) -> dict[str, str]:

@@ -1,17 +1,24 @@
 """The nightly allocation report: one page that shows a marketing operator what changed, why and what to do.
 
-`render` writes `index.html`, which opens without a network, and every table as CSV beside it.
+`render` writes `index.html`, which opens without a network, and beside it every table as CSV and the night as XLSX.
 """
 
 from pathlib import Path
 
 import pyarrow as pa
 
+from decisions.report.apply import GAPS_FILE
 from decisions.report.data import ReportData
 from decisions.report.files import csv_bytes, write
 from decisions.report.page import html
+from decisions.report.uploads import uploads
+from decisions.report.workbook import workbook
 
 __all__ = ["ReportData", "render"]
+
+WORKBOOK = "night.xlsx"
+UPLOADED = "*_ads_*_????-??-??.csv"
+"Names of the files for the platforms: those of an earlier rendering may not stay."
 
 
 def render(data: ReportData, folder: Path) -> Path:
@@ -20,14 +27,21 @@ def render(data: ReportData, folder: Path) -> Path:
     A table that the night does not have leaves no file, not even one of an earlier rendering.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = {name: table for name, table in tables(data).items() if table is not None}
-    for name in tables(data):
+    applied = uploads(data)
+    for old in folder.glob(UPLOADED):
+        old.unlink()
+    for file in applied.files:
+        write(folder / file.name, file.content())
+    held = tables(data) | {GAPS_FILE: applied.gap_table()}
+    written = {name: table for name, table in held.items() if table is not None}
+    for name in held:
         if name in written:
             write(folder / name, csv_bytes(written[name]))
         else:
             (folder / name).unlink(missing_ok=True)
+    write(folder / WORKBOOK, workbook(data))
     page = folder / "index.html"
-    write(page, html(data, list(written)).encode())
+    write(page, html(data, [WORKBOOK, *written], applied).encode())
     return page
 
 

@@ -37,11 +37,12 @@ def csv_bytes(table: pa.Table) -> bytes:
 
 
 def _harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = {v: "'" + v for v in pc.unique(column).to_pylist() if v and _runs(v)}
+    values = {v: "'" + v for v in pc.unique(column).to_pylist() if v and runs(v)}
     if not values:
         return column
     return pa.chunked_array([pa.array([values.get(v, v) for v in column.to_pylist()], column.type)])
 
 
-def _runs(text: str) -> bool:
+def runs(text: str) -> bool:
+    """Whether a spreadsheet that opens the text from a CSV file would run it."""
     return text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)

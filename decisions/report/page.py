@@ -1,35 +1,30 @@
 """The page: what the template needs, gathered, and the one HTML text with everything inside it."""
 
-import base64
-import hashlib
-import json
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import jinja2
 from markupsafe import Markup
 
-from decisions.report import budgets, formats, problems, sections
+from decisions.report import apply, budgets, formats, people, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
 from decisions.report.gain import expected_gain
 from decisions.report.series import series
+from decisions.report.templating import asset, embedded, environment, policy
+from decisions.report.uploads import Uploads
 
-HERE = Path(__file__).parent
 STYLES = ("uPlot.min.css", "report.css")
 SCRIPTS = ("uPlot.iife.min.js", "tables.js", "charts.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
-def html(data: ReportData, csv_files: list[str]) -> str:
-    """The whole page as text. `csv_files` are the names of the files that will stand beside it."""
-    scripts = [_asset(name) for name in SCRIPTS]
+def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
+    """The whole page as text. `csv_files` and the files of `applied` will stand beside it."""
+    scripts = [asset(name) for name in SCRIPTS]
     todo = actions(data)
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             data=data,
@@ -45,6 +40,7 @@ def html(data: ReportData, csv_files: list[str]) -> str:
             series_json=embedded(days := series(data)),
             series=days,
             bids=sections.bids(data),
+            people=people.views(data),
             quarantine=problems.quarantine(data),
             quarantined=len(
                 {(r["file"], r["row"]) for r in data.quarantine.select(["file", "row"]).to_pylist()}
@@ -54,9 +50,12 @@ def html(data: ReportData, csv_files: list[str]) -> str:
             steps_words=problems.steps_words(data),
             links=[(label, href, _opens(href)) for label, href in data.links.items()],
             csv_files=csv_files,
-            styles=Markup("\n".join(_asset(name) for name in STYLES)),  # noqa: S704 - our own files
+            uploads=applied,
+            gaps=apply.gaps(applied, data),
+            apply_words=apply.words(applied, data),
+            styles=Markup("\n".join(asset(name) for name in STYLES)),  # noqa: S704 - our own files
             scripts=[Markup(text) for text in scripts],  # noqa: S704 - our own files
-            policy=_policy(scripts),
+            policy=policy(scripts),
         )
     )
 
@@ -108,42 +107,6 @@ def plan_words(data: ReportData) -> str:
     return f"Spent {spent.text} of {planned.text} {unit} planned: {miss.text} {unit} ({off.text})."
 
 
-def embedded(value: Any) -> Markup:
-    """JSON that may stand inside a <script> element, whatever names it holds."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for mark, safe in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028")):
-        text = text.replace(mark, safe)
-    return Markup(text)  # noqa: S704 - no character is left that could end the element
-
-
 def _opens(href: str) -> bool:
     """Whether a link may be followed: not `javascript:` and its kind."""
     return urlsplit(href.strip()).scheme.lower() in SAFE_SCHEMES
-
-
-def _policy(scripts: list[str]) -> str:
-    """Nothing is loaded from anywhere, and no script runs but the page's own."""
-    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
-    allowed = " ".join(f"'sha256-{h}'" for h in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-@lru_cache
-def _asset(name: str) -> str:
-    return (HERE / "assets" / name).read_text(encoding="utf-8").strip()
-
-
-@lru_cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["f"] = formats
-    return environment

@@ -210,7 +210,7 @@ def test_every_job_has_a_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> No
     ran: list[str] = []
     monkeypatch.setattr(runner, "with_history", lambda found, *_: ran.extend(job.name for job in found) or [])
     for name in ("land", "features", "marts", "score", "decide", "release", "report", "train", "monitor"):
-        steps.STEPS[name](SimpleNamespace(unit=None, date=date(2026, 6, 30)), None)
+        steps.STEPS[name](SimpleNamespace(unit=None, date=date(2026, 6, 30)), steps.Asked("backfill"))
     assert ran == [job.name for job in JOBS]
 
 

@@ -16,7 +16,8 @@ from decisions.report import ReportData, formats, render, tables
 from decisions.report.actions import actions
 from decisions.report.files import csv_bytes
 from decisions.report.gain import difference_error, expected_gain, response
-from decisions.report.page import embedded, header
+from decisions.report.page import header
+from decisions.report.templating import embedded
 from decisions.report.views import Action
 from tests.code.report_example import NIGHT, example, first_night, held, quarantine
 

@@ -1,0 +1,173 @@
+"""What people plan: a month's total, and locks, floors and caps of lines, checked when they are entered."""
+
+import difflib
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pyarrow.compute as pc
+
+from decisions.overrides import Kind, Override, active, line_limits
+from decisions.plan_file import HOW, append, history, newest
+from decisions.report.files import runs
+from moe import tables
+from moe.errors import MoeError
+from moe.units import Unit, option
+
+RELEASE, BUDGETS, HISTORY = "out.release__night", "out.budget__line", "marts.ad_performance__line_day"
+LIKE = 0.6
+"Likeness from which a line is worth naming beside one that is not there."
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The budget lines that the newest night knows: names by id, and the budgets that a lock keeps, in cents."""
+
+    night: date
+    names: dict[str, str]
+    budget_cents: dict[str, int]
+
+
+def next_night(unit: Unit) -> date:
+    """The first night that can still know a new row: the one after the newest release; today before the first."""
+    decided = tables.nights(RELEASE, unit.unit)
+    return decided[-1] + timedelta(days=1) if decided else datetime.now(UTC).date()
+
+
+def known_lines(unit: Unit) -> Lines:
+    """The lines that the newest night knows. Raises MoeError before the first night."""
+    nights = tables.nights(HISTORY, unit.unit)
+    if not nights:
+        raise MoeError(f"unit {unit.unit} has no budget lines yet, so the line cannot be checked",
+                       f"run a night first: moe nightly --unit {option(unit.unit)}")
+    seen = tables.read(HISTORY, unit.unit, nights[-1])
+    names = dict(zip(*(seen.column(c).to_pylist() for c in ("line_id", "line_name")), strict=True))
+    released = tables.nights(BUDGETS, unit.unit)
+    rows = tables.read(BUDGETS, unit.unit, released[-1]).to_pylist() if released else []
+    return Lines(nights[-1], names, {r["line_id"]: int(r["budget"] * 100) for r in rows})
+
+
+def find_line(lines: Lines, wanted: str) -> str:
+    """The id of a line given by id or by name. Raises MoeError with the nearest ones where there is none."""
+    if wanted in lines.names:
+        return wanted
+    named = [line for line, name in lines.names.items() if name.casefold() == wanted.casefold()]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise MoeError(f"{len(named)} lines are named {wanted!r}", f"give the id of one: {', '.join(sorted(named))}")
+    scored = sorted((-_likeness(wanted, f"{line} {name}"), name) for line, name in lines.names.items())
+    near = [name for score, name in scored if -score >= LIKE][:4]
+    raise MoeError(f"there is no budget line {wanted!r} (as of the night of {lines.night})",
+                   f"did you mean: {', '.join(near)}?" if near else "`moe show out.budget__line` lists them")
+
+
+def _likeness(wanted: str, text: str) -> float:
+    """How like the whole text, or one of its words, is to what a person typed: 1 is the same."""
+    parts = (text, *re.split(r"[\W_]+", text))
+    return max(difflib.SequenceMatcher(None, wanted.casefold(), part.casefold()).ratio() for part in parts)
+
+
+def spent_in(unit: Unit, month: date) -> Decimal:
+    """What was spent in a month so far, as the newest night knows it."""
+    nights = tables.nights(HISTORY, unit.unit)
+    if not nights:
+        return Decimal(0)
+    seen = tables.read(HISTORY, unit.unit, nights[-1])
+    last = month.replace(day=monthrange(month.year, month.month)[1])
+    day = seen.column("business_date")
+    within = pc.and_(pc.greater_equal(day, month), pc.less_equal(day, last))
+    return sum((v for v in seen.filter(within).column("spend").to_pylist() if v is not None), Decimal(0))
+
+
+def month_total(unit: Unit, month: date, total: Decimal, who: str, reason: str) -> Override:
+    """The row of a month's total: known from the last night of the month before, or from the next one."""
+    entered = max(next_night(unit), month - timedelta(days=1))
+    until = month.replace(day=monthrange(month.year, month.month)[1])
+    if until <= entered:
+        raise MoeError(f"the month {month:%Y-%m} is over: the next night is {entered} and decides the budget of "
+                       f"{entered + timedelta(days=1)}", "plan that day's month or a later one")
+    return _row(unit, f"total-{month:%Y-%m}", "monthly_total", None, total, reason, who, entered, until)
+
+
+def line_row(unit: Unit, kind: Kind, line: str, amount: Decimal | None, until: date, who: str, reason: str) -> Override:
+    """The row of a lock, floor or cap of a line from the next night on."""
+    entered = next_night(unit)
+    found = find_line(known_lines(unit), line)
+    if until <= entered:
+        raise MoeError(f"--until {until} is over: the next night is {entered} and decides the budget of "
+                       f"{entered + timedelta(days=1)}", "give that day or a later one")
+    return _row(unit, f"{kind}-{entered}", kind, found, amount, reason, who, entered, until)
+
+
+def _row(
+    unit: Unit, stem: str, kind: Kind, line: str | None, amount: Decimal | None, reason: str, who: str, entered: date,
+    until: date,
+) -> Override:  # fmt: skip
+    taken = {o.override_id for o in history(unit)}
+    names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
+    return _made(next(name for name in names if name not in taken), kind, line, amount, reason, who, entered, until)
+
+
+def _made(
+    override_id: str, kind: Kind, line: str | None, amount: Decimal | None, reason: str, who: str, entered: date,
+    until: date,
+) -> Override:  # fmt: skip
+    for name, text in (("--who", who), ("--reason", reason)):
+        if not text.strip() or "\n" in text or "\r" in text or runs(text):
+            raise MoeError(f"{name} is {text!r}", "give one line of text that does not begin with = + - @")
+    try:
+        return Override(override_id, kind, line, amount, reason.strip(), who.strip(), entered, until)
+    except ValueError as error:
+        raise MoeError(str(error), HOW) from error
+
+
+def add(unit: Unit, row: Override, dry_run: bool = False) -> None:
+    """Append a row. Raises MoeError, and writes nothing, where it cannot hold beside the rows that are there."""
+    append(unit, row, None, lambda others: _check(unit, row, others), dry_run)
+
+
+def end(unit: Unit, override_id: str, who: str, reason: str, dry_run: bool = False) -> Override:
+    """End an override from the next night on; gives the row that says so."""
+    states = {o.override_id: o for o in newest(history(unit))}
+    entered = next_night(unit)
+    found = states.get(override_id)
+    if found is None:
+        near = ", ".join(difflib.get_close_matches(override_id, states)) or ", ".join(sorted(states)[-5:]) or "none"
+        raise MoeError(f"there is no override {override_id}", f"`moe plan show` lists them; the nearest: {near}")
+    if found.until <= entered:
+        raise MoeError(f"override {override_id} ends on {found.until} anyway, before the next night decides",
+                       "nothing is left to end")
+    since = max(entered, found.entered_on)  # one that starts later ends before it starts
+    row = _made(override_id, found.kind, found.line_id, found.amount, reason, who, since, since)
+    append(unit, row, found, lambda _: None, dry_run)
+    return row
+
+
+def _check(unit: Unit, row: Override, others: list[Override]) -> None:
+    """Raise MoeError where the row cannot hold beside others on some night, or the unit's own bounds forbid it."""
+    last = row.until - timedelta(days=1)  # the last night that it decides
+    nights = {row.entered_on, *(o.entered_on for o in others if row.entered_on <= o.entered_on <= last)}
+    budget, label = unit.budget, f"{row.kind} of {row.amount}"
+    if row.kind in ("lock", "floor") and row.amount is not None and budget.line_cap is not None \
+            and row.amount > budget.line_cap:
+        raise MoeError(f"a {label} is above the unit's largest budget of a line, {budget.line_cap}",
+                       f"ask for less, or raise line_cap in {unit.folder}/unit.yml")
+    for night in sorted(nights):
+        held = [o for o in active(others, night) if o.line_id == row.line_id]
+        if row.line_id is None and held:
+            o = held[0]
+            raise MoeError(f"{o.override_id} sets that month to {o.amount:,.2f} already ({o.who}: {o.reason})",
+                           f"end it first: moe plan end {o.override_id} --unit {option(unit.unit)}")
+        if row.line_id is not None:
+            previous = known_lines(unit).budget_cents.get(row.line_id, 0)
+            try:
+                line_limits([*held, row], [row.line_id], np.array([previous], dtype=np.int64))
+            except ValueError as error:
+                raise MoeError(f"in the night of {night} it cannot hold: {error}",
+                               "`moe plan show` lists what holds; `moe plan end ID` ends one") from error
+
+
