@@ -1,6 +1,6 @@
 """The commands `moe plan …`: what people decide about money, entered with a check.
 
-The ground floor imports no room: the work is `decisions.plan`, named by dotted path.
+The ground floor imports no room: the work is `decisions.override_entry`, named by dotted path.
 """
 
 from datetime import date, datetime, timedelta
@@ -92,7 +92,7 @@ def show(
     every: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
 ) -> None:
     """Show what holds in the next night, and what is planned for later."""
-    found, kept = _unit(unit), import_module("decisions.plan_file")
+    found, kept = _unit(unit), import_module("decisions.override_file")
     night = _plan().next_night(found)
     title = f"{found.name}: as the night of {night} will know it, amounts in {found.currency}"
     table = Table(Column("id", no_wrap=True), "what", "line", Column("amount", no_wrap=True, justify="right"),
@@ -164,4 +164,4 @@ def _unit(name: str) -> Unit:
 
 
 def _plan() -> Any:
-    return import_module("decisions.plan")
+    return import_module("decisions.override_entry")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from decisions.overrides import Kind, Override, active, line_limits
-from decisions.plan_file import HOW, append, history, newest
+from decisions.override_file import HOW, append, history, newest
 from decisions.report.files import runs
 from moe import tables
 from moe.errors import MoeError

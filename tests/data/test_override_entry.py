@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from decisions import plan
 from decisions.overrides import Override, active, total_tonight
-from decisions.plan_file import history
+from decisions.override_file import history
 from moe import tables
 from moe.cli import app
 from moe.contracts import contract
