@@ -32,6 +32,7 @@ SHARED = (
 )
 # Google may spend twice the daily budget on a day and 30.4 times in a month, Meta 1.75 times and 7 times in a week.
 MOST = {"google_ads": 2.0, "meta_ads": 1.75}
+TRICKLE = 0.1  # of the daily budget
 BUSY_POWER, BUSY_NOISE = 1.5, 0.15  # power of the day's demand in what a platform spends; log noise
 
 
@@ -54,6 +55,8 @@ class Mechanisms:
     rival_share: float = 0.0  # of line-days: a rival starts or ends bidding, prices jump
     rival_size: float = 0.3  # log
     rival_memory: float = 0.95  # of a price jump left on the next day: half of it after two weeks
+    line_spread: float = w.LINE_SPREAD  # log spread of prices and rates between lines of one kind
+    room_spread: float = 0.0  # log spread of load and fatigue between them: who has room differs by seed
     load: float = 1.0  # factor of the usual spend's share of the market
     fatigue: float = 1.0  # factor of the usual exposures a head: above 1, audiences are tighter
 
@@ -128,8 +131,9 @@ def busy(world: World, day: int, demand: Array) -> Array:
 def delivered(world: World, day: int, budget: Array, busy: Array, ahead: Array) -> tuple[Array, Array]:
     """What platforms spend of the budgets (…, lines) in USD, and how far ahead of them they then are.
 
-    Never more than the platform's multiple on a day, nor than the budgets of its month (Google) or week (Meta),
-    today's budget standing for the days of it to come.
+    A platform follows the day, and spreads what the budgets of its month (Google) or week (Meta) leave over the days to
+    come, taking today's budget for theirs. It spends no more than that, nor than its multiple on one day; a line whose
+    budget was cut below what is already spent trickles on.
     """
     if not mechanisms_of(world).over_delivery:
         return budget, ahead
@@ -140,5 +144,6 @@ def delivered(world: World, day: int, budget: Array, busy: Array, ahead: Array) 
     left = np.where(google, month - today.day + 1, 7 - today.weekday())
     most = np.where(google, MOST["google_ads"], MOST["meta_ads"])
     ahead = np.where(starts, 0.0, ahead)
-    spend = np.minimum(budget * np.minimum(busy, most), np.maximum(budget * left - ahead, 0.0))
+    allowed = np.maximum(budget * left - ahead, TRICKLE * budget)
+    spend = np.minimum(np.minimum(busy * allowed / left, most * budget), allowed)
     return spend, ahead + spend - budget

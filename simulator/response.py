@@ -60,11 +60,12 @@ def curves(world: World) -> Curves:
 
     usual = of(lambda line: line.kind.share * line.region.share)
     usual = usual / usual.sum() * world.daily_budget
-    spread = np.exp(w.LINE_SPREAD * stream(world, "lines").standard_normal((3, len(lines))))
-    click_rate = of(lambda line: line.kind.ctr)
     m = mechanisms_of(world)
-    load = of(lambda line: line.kind.load * line.region.load) * m.load
-    fatigue = of(lambda line: line.kind.fatigue * line.region.fatigue) * m.fatigue
+    spread = np.exp(m.line_spread * stream(world, "lines").standard_normal((3, len(lines))))
+    room = np.exp(m.room_spread * stream(world, "room").standard_normal((2, len(lines))))
+    click_rate = of(lambda line: line.kind.ctr)
+    load = of(lambda line: line.kind.load * line.region.load) * m.load * room[0]
+    fatigue = of(lambda line: line.kind.fatigue * line.region.fatigue) * m.fatigue * room[1]
     price_spread = of(lambda line: line.kind.price_spread)
     impressions = usual / (of(lambda line: line.kind.cpc) * spread[0] * click_rate)
     auctions = impressions / won_share(load, price_spread)
