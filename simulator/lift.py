@@ -21,15 +21,15 @@ PLACES_NOISE = 0.01  # log: how much two halves of a region differ in a week aft
 
 @dataclass(frozen=True)
 class LiftTest:
-    """A test's report; money in USD, totals over its days."""
+    """A test's report; money in USD."""
 
     line: str  # the campaign's name
     first_day: date
     last_day: date
-    spend_test: float  # had the whole region been in the test
-    spend_control: float
-    incremental_outcome: float  # value in the test above that in the control, both scaled to the region
-    standard_error: float
+    spend_test: float  # a day, had the whole region been in the test
+    spend_control: float  # a day
+    incremental_outcome: float  # value in the test above that in the control, sum of the days, both as a whole region
+    standard_error: float  # of that sum
 
     @property
     def days(self) -> int:
@@ -64,8 +64,8 @@ def lift_test(world: World, line: int, first: int, days: int, factor: float) -> 
         line=line_list(world)[line].name,
         first_day=date_of(world, first),
         last_day=date_of(world, first + days - 1),
-        spend_test=float(spend[1]),
-        spend_control=float(spend[0]),
+        spend_test=float(spend[1] / days),
+        spend_control=float(spend[0] / days),
         incremental_outcome=float((value[1] - value[0]).sum() + se * noise),
         standard_error=se,
     )

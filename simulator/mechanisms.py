@@ -113,6 +113,8 @@ def trends(world: World) -> Array:
 def shared_jumps(world: World, day: int) -> tuple[Array, Array]:
     """Log jumps of a day beyond the lines' own: of demand, by region, and of prices."""
     m, lines = mechanisms_of(world), line_list(world)
+    if m.regional_share == m.rival_share == 0:
+        return np.zeros(len(lines)), np.zeros(len(lines))
     rng = stream(world, "jumps", day)
     hit = (rng.random(len(w.REGIONS)) < m.regional_share) * rng.choice([-1.0, 1.0], len(w.REGIONS))
     region = [w.REGIONS.index(line.region) for line in lines]

@@ -1,4 +1,4 @@
-"""The best steady split of a quarter, on the truth: what somebody who knows the world could reach by a lasting decision.
+"""The best steady split of a quarter, on the truth: what a lasting decision could reach.
 
 Budgets are lasting decisions, and no one knows tomorrow's demand and prices; a split that is best for each day's own
 luck is out of reach for all. So the oracle holds one split for the quarter, the best for the days as they come. With

@@ -92,7 +92,7 @@ class Quarter:
 def whole_cents(shape: Array, total_cents: int) -> Array:
     """A split of a total in proportion to `shape`, exact to the cent; the rest goes to the largest remainders."""
     exact = shape / shape.sum() * total_cents
-    cents = np.floor(exact).astype(np.int64)
+    cents: Array = np.floor(exact).astype(np.int64)
     cents[np.argsort(cents - exact, kind="stable")[: total_cents - int(cents.sum())]] += 1
     return cents
 

@@ -23,9 +23,8 @@ from simulator.response import curves
 DEVELOPMENT_SEEDS = tuple(range(101, 121))
 UNSEEN_SEEDS = (7019, 7127, 7243, 7351, 7477, 7549, 7639, 7741, 7853, 7949)
 FROZEN = Path(__file__).parent / "frozen.json"
-FIRST_DAYS = 10  # of each world that its digest holds
-
 HISTORY, QUARTER = 60, 90  # days under the planners' budgets, days that a policy decides
+FIRST_DAYS = 10  # of the planners that a digest holds, beside the conditions of all days
 GOOGLE, META = 18, 12  # lines
 
 # Lines differ more than the shipped advertiser's, so that each seed has a best split of its own.
@@ -73,12 +72,14 @@ def scenario(name: str, seed: int) -> WideWorld:
 
 
 def digest(world: WideWorld) -> str:
-    """What the world is: its lines' parameters, what ties them, and its first days under the planners.
+    """What the world is: its lines' parameters, what ties them, and its days.
 
     Numbers count to six significant digits, since processors differ in the last bits of a logarithm.
     """
     parts = [getattr(curves(world), field.name) for field in fields(curves(world))]
     parts += [halo(world), shared(world), trends(world)]
+    conditions = [market(world).conditions(day) for day in range(HISTORY + QUARTER)]
+    parts += [np.mean([getattr(day, field.name) for day in conditions], axis=0) for field in fields(conditions[0])]
     for day in (market(world).day(day) for day in range(FIRST_DAYS)):
         response = day.response
         parts += [day.budget, day.spend, day.demand, day.price, response.clicks, response.conversions, response.value]
