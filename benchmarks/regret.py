@@ -24,12 +24,16 @@ from rich.table import Table
 
 from benchmarks.regret_policies import POLICIES
 from benchmarks.regret_why import WHY
+from simulator.lift import LiftTest, lift_test
 from simulator.oracle import steady_oracle
 from simulator.quarter import play
-from simulator.scenarios import DEVELOPMENT_SEEDS, QUARTER, SCENARIOS, UNSEEN_SEEDS, scenario
+from simulator.response import curves
+from simulator.scenarios import DEVELOPMENT_SEEDS, HISTORY, QUARTER, SCENARIOS, UNSEEN_SEEDS, scenario
+from simulator.world import World
 
 KEEP = "keep the split"
 MARKS, NEAR = (1, 7, 14, 30, 60, 90), 3  # days shown, and days before and after that each averages; day 1 is alone
+TEST_DAYS = 14
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -42,15 +46,22 @@ def closed(value: np.ndarray, kept: np.ndarray, oracle: np.ndarray, near: int = 
     return out
 
 
-def run_seed(job: tuple[str, int], days: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def lift_tests(world: World, count: int) -> tuple[LiftTest, ...]:
+    """Tests that switched off the `count` lines with the largest budgets, for two weeks late in the history."""
+    largest = np.argsort(-curves(world).usual_spend, kind="stable")[:count]
+    return tuple(lift_test(world, int(line), HISTORY - TEST_DAYS - 4, TEST_DAYS, factor=0.0) for line in largest)
+
+
+def run_seed(job: tuple[str, int], days: int, names: tuple[str, ...], tests: int) -> dict[str, np.ndarray]:
     """One world: expected value by day of the kept split, the oracle and each policy; and some figures of each."""
     world, policies = scenario(*job), POLICIES | WHY
+    known = lift_tests(world, tests)
     best = steady_oracle(world, days)
     kept = play(world, policies[KEEP](world), days).value
     out = {"oracle": best.value, KEEP: kept, "gap": np.array([best.gap])}
     for name in names:
         start = time.perf_counter()
-        out[name] = play(world, policies[name](world), days).value
+        out[name] = play(world, policies[name](world), days, known).value
         out[f"seconds of {name}"] = np.array([time.perf_counter() - start])
     return out
 
@@ -114,6 +125,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many development seeds")
     parser.add_argument("--unseen", action="store_true", help="the ten unseen seeds, for the final report alone")
     parser.add_argument("--days", type=int, default=QUARTER, help="nights that a policy decides")
+    parser.add_argument("--tests", type=int, default=0, help="lift tests in the history, for policies that read them")
     parser.add_argument("--why", action="store_true", help="take one difficulty after the other from the product")
     parser.add_argument("--policy", action="append", choices=[*POLICIES, *WHY], help="again for more")
     parser.add_argument("--processes", type=int, default=1, help="worlds at a time")
@@ -125,7 +137,7 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
         for name in chosen.scenario or SCENARIOS:
             jobs = [(name, seed) for seed in seeds]
-            results[name] = pool.map(partial(run_seed, days=chosen.days, names=names), jobs, chunksize=1)
+            results[name] = pool.map(partial(run_seed, days=chosen.days, names=names, tests=chosen.tests), jobs, chunksize=1)
             out.print(table(name, results[name], names, chosen.days))
     picture(chosen.picture, results, names, out)
 

@@ -26,7 +26,8 @@ def lightened(world: World, noise: bool, confounding: bool, step_limit: float = 
         share = np.maximum(seen.share_known("value"), LEAST_KNOWN) if noise else np.ones(expected.shape)
         outcome = seen.value / share if noise else expected
         if not confounding:
-            outcome = outcome * np.array([_usual(world, day) for day in days]) / expected
+            usual = np.array([_usual(world, day) for day in days])
+            outcome = outcome * np.divide(usual, expected, out=np.ones(expected.shape), where=expected > 0)
         spend, n = np.array([day.spend for day in days])[-FIT_DAYS:], len(seen.line)
         line, day = np.tile(np.arange(n), len(spend)), np.repeat(np.arange(len(spend)), n)
         outcome, share = outcome[-FIT_DAYS:].ravel(), share[-FIT_DAYS:].ravel()

@@ -9,6 +9,7 @@ split is better by more than `gap`: max over splits s of ∇F(split)·(s - split
 them it is not separable and need not be concave: there the gap shows a stationary point, and starts show the rest.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from simulator.scenarios import QUARTER
 from simulator.world import World, stream
 
 Array = np.ndarray
+ROUNDS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,31 +36,45 @@ class Oracle:
 
 def steady_oracle(world: World, days: int = QUARTER, starts: int = 3) -> Oracle:
     """The best split of the daily total to hold for `days` days after the history."""
-    total, n = world.daily_budget, len(curves(world).usual_spend)
-    move = total * 1e-4  # USD, of the central differences
+    total, usual = world.daily_budget, curves(world).usual_spend / world.daily_budget
+    scale = float(roll(world, usual * total, days).sum())
+
+    def worth(share: Array) -> tuple[float, Array]:
+        """Value of a split and its slopes by central differences, in multiples of the usual split's value."""
+        move = np.diag(1e-3 * share + 1e-7)
+        low, high = np.maximum(share - move, 0.0), share + move
+        value = roll(world, np.concatenate([share[None], low, high]) * total, days).sum(axis=-1) / scale
+        n = len(share)
+        return float(value[0]), (value[1 + n :] - value[1 : 1 + n]) / np.diagonal(high - low)
 
     def loss(share: Array) -> tuple[float, Array]:
-        # where a line is near nothing, the step is one-sided
-        low, high = (np.maximum(share * total + sign * move * np.eye(n), 0.0) for sign in (-1, 1))
-        worth = roll(world, np.concatenate([(share * total)[None], low, high]), days).sum(axis=-1)
-        slope = (worth[1 + n :] - worth[1 : 1 + n]) / (np.diagonal(high) - np.diagonal(low))
-        return -worth[0] / scale, -slope * total / scale
+        value, slope = worth(share)
+        return -value, -slope
 
-    scale = float(roll(world, curves(world).usual_spend, days).sum())
-    usual = curves(world).usual_spend / total
-    rng = stream(world, "oracle")
-    best, reached = None, []
-    for start in [usual, *rng.dirichlet(np.full(n, 2.0), starts - 1)]:
+    rng, reached = stream(world, "oracle"), []
+    for start in [usual, *rng.dirichlet(np.full(len(usual), 2.0), starts - 1)]:
         found = minimize(
-            loss, start, jac=True, method="SLSQP", bounds=[(0.0, 1.0)] * n, options={"maxiter": 100, "ftol": 1e-8},
+            loss, start, jac=True, method="SLSQP", bounds=[(1e-7, 1.0)] * len(usual),
+            options={"maxiter": 100, "ftol": 1e-8},
             constraints={"type": "eq", "fun": lambda x: x.sum() - 1, "jac": np.ones_like},
         )  # fmt: skip
-        reached.append(-found.fun * scale)
-        if best is None or found.fun < best.fun:
-            best = found
-    assert best is not None
-    split = np.maximum(best.x, 0.0)
-    value, slope = loss(split / split.sum())
+        reached.append((-found.fun, found.x / found.x.sum()))
+    _, best = max(reached, key=lambda pair: pair[0])
+    split, gap = _level(worth, best)
     cents = whole_cents(split, round(total * 100))
-    gap = (np.max(-slope) + slope @ split) / -value
-    return Oracle(cents, roll(world, cents / 100, days), float(gap), np.array(reached))
+    return Oracle(cents, roll(world, cents / 100, days), gap, np.array([value for value, _ in reached]) * scale)
+
+
+def _level(worth: Callable[[Array], tuple[float, Array]], split: Array) -> tuple[Array, float]:
+    """Even out the slopes that SLSQP leaves on lines too small to matter to it, and the gap that is left."""
+    best, gap = split, np.inf
+    for _ in range(ROUNDS):
+        value, slope = worth(split)
+        now = float(slope.max() - slope @ split) / value
+        if now >= gap:
+            break
+        best, gap = split, now
+        # exponentiated gradient (Kivinen & Warmuth 1997): lines with steeper slopes grow in proportion
+        split = split * np.exp(np.clip(slope / (slope @ split) - 1, -1, 1) / 2)
+        split = split / split.sum()
+    return best, gap
