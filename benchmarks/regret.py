@@ -71,7 +71,7 @@ def table(name: str, runs: list[dict[str, np.ndarray]], names: tuple[str, ...], 
     gain = np.array([run["oracle"].sum() / run[KEEP].sum() - 1 for run in runs])
     proof = max(float(run["gap"][0]) for run in runs)
     title = f"{name}: {len(runs)} seeds; the oracle's value is {gain.mean():.1%} above the first split's "
-    shown = Table(title=f"{title}(gap to its bound {proof:.1e})", title_justify="left")
+    shown = Table(title=f"{title}(Frank–Wolfe gap {proof:.0e})", title_justify="left")
     shown.add_column("share of the gap closed, %")
     marks = [mark for mark in MARKS if mark <= days]
     for head in (*(f"day {mark}" for mark in marks), "whole", "s a quarter"):
@@ -105,10 +105,16 @@ def picture(path: Path, results: dict[str, list[dict[str, np.ndarray]]], names: 
             bars = "".join(BARS[int(np.clip(v * 7, 0, 7))] for v in share[::2])
             out.print(f"{name:<12}{policy:<28}{bars}")
         return
-    figure = Figure(figsize=(3.4 * len(results), 3.6), layout="constrained")
-    for axes, (name, runs) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items(), strict=True):
+    across = min(len(results), 4)
+    down = -(-len(results) // across)
+    figure = Figure(figsize=(3.6 * across, 3.0 * down + 0.6), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in grid[len(results) :]:
+        axes.remove()
+    for axes, (name, runs) in zip(grid, results.items(), strict=False):
         for policy in names:
-            axes.plot(np.arange(1, len(runs[0][KEEP]) + 1), 100 * by_day[name, policy], label=policy)
+            style = "--" if "SLSQP" in policy else "-"
+            axes.plot(np.arange(1, len(runs[0][KEEP]) + 1), 100 * by_day[name, policy], style, label=policy)
         axes.axhline(100, color="grey", linewidth=0.5)
         axes.set(title=name, xlabel="day", ylim=(-60, 120))
     figure.axes[0].set_ylabel("share of the gap closed, %")
@@ -136,8 +142,8 @@ def main() -> None:
     results = {}
     with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
         for name in chosen.scenario or SCENARIOS:
-            jobs = [(name, seed) for seed in seeds]
-            results[name] = pool.map(partial(run_seed, days=chosen.days, names=names, tests=chosen.tests), jobs, chunksize=1)
+            run = partial(run_seed, days=chosen.days, names=names, tests=chosen.tests)
+            results[name] = pool.map(run, [(name, seed) for seed in seeds], chunksize=1)
             out.print(table(name, results[name], names, chosen.days))
     picture(chosen.picture, results, names, out)
 

@@ -4,9 +4,10 @@ Budgets are lasting decisions, and no one knows tomorrow's demand and prices; a 
 luck is out of reach for all. So the oracle holds one split for the quarter, the best for the days as they come. With
 SLSQP (Kraft 1988) from several starts on the simulated quarter itself, carry-over, over-delivery and halo included.
 
-**Proof.** Where expected value is concave in the split, as it is line by line without halo and shared audiences, no
-split is better by more than `gap`: max over splits s of ∇F(split)·(s - split), the Frank–Wolfe gap (Jaggi 2013). With
-them it is not separable and need not be concave: there the gap shows a stationary point, and starts show the rest.
+**Proof.** Where expected value is concave in the split, as it is line by line without halo, shared audiences and
+over-delivery, no split is better by more than `gap`: max over splits s of ∇F(split)·(s - split), the Frank–Wolfe gap
+(Jaggi 2013). With them value need not be concave (a platform that is ahead of a budget ignores its first cents): there
+the gap says how stationary the split is, and the agreement of the starts says the rest.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from simulator.scenarios import QUARTER
 from simulator.world import World, stream
 
 Array = np.ndarray
-ROUNDS = 30
+ROUNDS, CLOSE = 100, 1e-4  # of evening out; the gap at which it stops
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +68,15 @@ def steady_oracle(world: World, days: int = QUARTER, starts: int = 3) -> Oracle:
 
 def _level(worth: Callable[[Array], tuple[float, Array]], split: Array) -> tuple[Array, float]:
     """Even out the slopes that SLSQP leaves on lines too small to matter to it, and the gap that is left."""
-    best, gap = split, np.inf
+    best, gap, least = split, np.inf, 0.0
     for _ in range(ROUNDS):
         value, slope = worth(split)
+        least = least or value * (1 - 1e-8)
         now = float(slope.max() - slope @ split) / value
-        if now >= gap:
+        if now < gap and value >= least:
+            best, gap = split, now
+        if gap < CLOSE:
             break
-        best, gap = split, now
         # exponentiated gradient (Kivinen & Warmuth 1997): lines with steeper slopes grow in proportion
         split = split * np.exp(np.clip(slope / (slope @ split) - 1, -1, 1) / 2)
         split = split / split.sum()
