@@ -45,10 +45,10 @@ def roas(seen: Seen) -> np.ndarray:
     return scaled_status_quo(wanted, seen.total_cents, allowed.lower_cents, allowed.upper_cents)
 
 
-def fitted(seen: Seen) -> Curves:
+def fitted(seen: Seen, newest: int = FIT_DAYS) -> Curves:
     """Tonight's curves as the curves job fits them: 90 days, projected by the share known and weighted with it."""
     days, n = seen.spend.shape
-    since = max(days - FIT_DAYS, 0)
+    since = max(days - newest, 0)
     share = np.maximum(seen.share_known("value")[since:], LEAST_KNOWN).ravel()
     return fit(
         np.tile(np.arange(n), days - since),
@@ -71,11 +71,6 @@ def best_split(seen: Seen, response: Curves, step: float) -> np.ndarray:
 def ours(seen: Seen) -> np.ndarray:
     """The product: fit, bounds of 20 % a night, allocate."""
     return best_split(seen, fitted(seen), MAX_STEP)
-
-
-def ours_free(seen: Seen) -> np.ndarray:
-    """The product without its step limit."""
-    return best_split(seen, fitted(seen), FREE)
 
 
 def slsqp(seen: Seen) -> np.ndarray:

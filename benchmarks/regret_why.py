@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.regret_policies import FREE, MAX_STEP, best_split, limits, ours, ours_free, true_curves
+from benchmarks.regret_policies import FREE, MAX_STEP, best_split, fitted, limits, ours, true_curves
 from decisions.allocation import scaled_status_quo
 from decisions.curves import fit
 from decisions.jobs.curves import FIT_DAYS, LEAST_KNOWN
 from simulator.market import MarketDay, market, step
 from simulator.quarter import Policy, Seen, whole_cents
 from simulator.response import curves, respond
-from simulator.scenarios import HISTORY
+from simulator.scenarios import HISTORY, QUARTER
 from simulator.world import World
 
 EXPLORE = 0.15  # log, random moves of every budget
@@ -34,6 +34,16 @@ def lightened(world: World, noise: bool, confounding: bool, step_limit: float = 
         return best_split(seen, fit(line, spend.ravel(), outcome, n, weights=share, day=day), step_limit)
 
     return policy
+
+
+def all_days(seen: Seen) -> np.ndarray:
+    """The product, fitted to every day since the first instead of the newest 90."""
+    return best_split(seen, fitted(seen, HISTORY + QUARTER), MAX_STEP)
+
+
+def without_steps(seen: Seen) -> np.ndarray:
+    """The product without its step limit."""
+    return best_split(seen, fitted(seen), FREE)
 
 
 def exploring(seen: Seen) -> np.ndarray:
@@ -60,7 +70,8 @@ def _usual(world: World, day: MarketDay) -> np.ndarray:
 
 WHY: dict[str, Callable[[World], Policy]] = {
     "ours": lambda world: ours,
-    "… without the step limit": lambda world: ours_free,
+    "… fitted to all days, not 90": lambda world: all_days,
+    "… without the step limit": lambda world: without_steps,
     "… with random moves of 15 %": lambda world: exploring,
     "… without noise and delay": lambda world: lightened(world, noise=False, confounding=True),
     "… without confounding": lambda world: lightened(world, noise=True, confounding=False),
