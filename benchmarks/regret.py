@@ -119,6 +119,7 @@ def picture(path: Path, results: dict[str, list[dict[str, np.ndarray]]], names: 
         axes.set(title=name, xlabel="day", ylim=(-60, 120))
     figure.axes[0].set_ylabel("share of the gap closed, %")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(names), 5))
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     out.print(f"picture: {path}")
 
@@ -135,7 +136,7 @@ def main() -> None:
     parser.add_argument("--why", action="store_true", help="take one difficulty after the other from the product")
     parser.add_argument("--policy", action="append", choices=[*POLICIES, *WHY], help="again for more")
     parser.add_argument("--processes", type=int, default=1, help="worlds at a time")
-    parser.add_argument("--picture", type=Path, default=Path("regret.png"), help="where the picture goes")
+    parser.add_argument("--picture", type=Path, default=Path("var/regret.png"), help="where the picture goes")
     chosen, out = parser.parse_args(), Console(width=130)
     names = tuple(chosen.policy or (WHY if chosen.why else POLICIES))
     seeds = UNSEEN_SEEDS if chosen.unseen else DEVELOPMENT_SEEDS[: chosen.seeds]
