@@ -79,6 +79,13 @@ def click_day(world: World, day: int) -> ClickDay:
     )
 
 
+def arrival_shares(world: World, platform: str) -> np.ndarray:
+    """Share of conversions that arrive each day after the click, within the platform's window."""
+    at_once = w.ARRIVES_AT_ONCE[platform]
+    later = w.ARRIVAL_DECAY[platform] ** np.arange(world.restatement_days - 1)
+    return np.concatenate([[at_once], (1 - at_once) * later / max(later.sum(), 1e-9)])
+
+
 def draw_customers(world: World, rng: np.random.Generator, loyal: np.ndarray) -> np.ndarray:
     """Buyers' numbers; `loyal` is each draw's chance to come from those who buy often."""
     by_habit = np.searchsorted(_habits(world), rng.random(len(loyal)))
@@ -105,9 +112,8 @@ def _per_line(amount: np.ndarray, line: np.ndarray, lines: int) -> np.ndarray:
 def _lags(world: World, rng: np.random.Generator, cell: np.ndarray) -> np.ndarray:
     """Days from click to order, within the platforms' window."""
     lag = np.empty(len(cell), dtype=np.int64)
-    for platform, at_once in w.ARRIVES_AT_ONCE.items():
-        later = w.ARRIVAL_DECAY[platform] ** np.arange(world.restatement_days - 1)
-        arrives = np.concatenate([[at_once], (1 - at_once) * later / max(later.sum(), 1e-9)])
+    for platform in w.ARRIVES_AT_ONCE:
+        arrives = arrival_shares(world, platform)
         mine = np.isin(cell, cells_of(world, platform))
         lag[mine] = np.searchsorted(np.cumsum(arrives)[:-1], rng.random(mine.sum()), side="right")
     return lag

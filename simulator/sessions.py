@@ -6,8 +6,9 @@ import numpy as np
 
 from simulator import world as w
 from simulator.clicks import click_day, draw_customers
-from simulator.market import market, usual_response
+from simulator.market import market
 from simulator.orders import orders_of_day
+from simulator.response import usual_response
 from simulator.world import World, stream
 
 ORGANIC, DIRECT = -1, -2  # cells of sessions without an ad

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from simulator.catalog import cells, line_list
 from simulator.clicks import click_day
-from simulator.market import market, respond
+from simulator.market import market
+from simulator.response import respond
 from simulator.world import World, date_of
 
 
@@ -25,7 +26,8 @@ def expected_value(
     """Expected conversions and value of spending `spend` (USD, any shape) on one campaign on `day`.
 
     Awareness is what the world's own spending left until the day before; with `steady`, what holding `spend`
-    would have left, which is the curve to judge a lasting budget by. Effects on later days are not counted.
+    would have left, which is the curve to judge a lasting budget by. Effects on later days and on other lines are
+    not counted; these spend what they spent.
     """
     index = [line.campaign_id for line in line_list(world)].index(campaign_id)
     today = market(world).day((day - world.first_day).days)
@@ -35,6 +37,8 @@ def expected_value(
         today.demand[index],
         today.price[index],
         None if steady else today.carried[index],
+        today.people[index],
+        today.others[index],
     )
     return Expected(result.conversions, result.value)
 
