@@ -10,8 +10,8 @@ from decimal import Decimal
 import numpy as np
 import pyarrow.compute as pc
 
-from decisions.overrides import Kind, Override, active, line_limits
 from decisions.override_file import HOW, append, history, newest
+from decisions.overrides import Kind, Override, active, line_limits
 from decisions.report.files import runs
 from moe import tables
 from moe.errors import MoeError

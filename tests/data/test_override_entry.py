@@ -13,9 +13,9 @@ from _stores import D1, D2, D3, D4, QUARANTINE, known, land, read, shop
 from rich.console import Console
 from typer.testing import CliRunner
 
-from decisions import plan
-from decisions.overrides import Override, active, total_tonight
+from decisions import override_entry as plan
 from decisions.override_file import history
+from decisions.overrides import Override, active, total_tonight
 from moe import tables
 from moe.cli import app
 from moe.contracts import contract
