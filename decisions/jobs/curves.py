@@ -14,8 +14,9 @@ from moe.maturity import shares_known
 from moe.units import option
 
 UNPLACED = "unplaced"
-FIT_DAYS = 90
-"""Business dates that are fitted: older ones say little of today's response."""
+FIT_DAYS = 180
+"""Business dates that are fitted: all that the marts hold. A budget that is kept steady teaches nothing, so the days on
+which it moved are what a curve is known by, old as they are."""
 LEAST_KNOWN = 0.01
 """A day of which less is known says nothing: projecting it would only add noise."""
 
