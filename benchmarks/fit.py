@@ -1,0 +1,188 @@
+"""Response curves against the simulator's truth, beside today's `decisions.curves.fit`, and the seconds they take.
+
+    python -m benchmarks.fit [--seeds 1-8] [--lines 14,42] [--growth]
+
+For each development seed the curves are fitted to 120 days of final outcomes and compared with the world's expected
+value of holding a spend on an average one of these days. Coverage is the share of lines whose truth lies in the 90 %
+interval at 0.5, 1 and 1.5 times today's spend, and of the marginal return today. Errors are means over lines of
+|fit/truth - 1|; totals are of all lines together. Held out: the last 14 days, predicted by a fit on the days before
+at the spend that came true, error a line over the 14 days. `--growth` times the fit and measures its peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.fit_world import DAYS, observed, true_marginal, true_value, without_clicks
+from decisions import curves
+from decisions.fitting import History, Spec, diagnose, fit, history
+
+AT = (0.5, 1.0, 1.5)
+DRAWS = 400
+SIMPLE = Spec("hill1", "none")
+
+
+class Estimate(NamedTuple):
+    """Values (3, n) at AT times today's spend and the marginal return (n,) today, with the ends of their intervals."""
+
+    value: np.ndarray
+    value_ends: np.ndarray  # (2, 3, n)
+    marginal: np.ndarray
+    marginal_ends: np.ndarray  # (2, n)
+    choice: str
+
+
+def ours(known: History, spec: Spec | None = None) -> Estimate:
+    """The new fit with one spec for all channels, or with the one that it chooses."""
+    fitted = fit(known, specs=None if spec is None else dict.fromkeys(known.channels, spec))
+    spend, theta = np.outer(AT, known.today), fitted.draws(DRAWS, seed=1)
+    value = np.array([fitted.value(s, theta) for s in spend]).swapaxes(0, 1)
+    ends = np.quantile(value, [0.05, 0.95], axis=0)
+    marginal = np.quantile(fitted.marginal(known.today, theta), [0.05, 0.95], axis=0)
+    choice = " ".join(sorted({f"{s.shape}/{s.carry}" for s in fitted.specs}))
+    return Estimate(fitted.value(spend), ends, fitted.marginal(known.today), marginal, choice)
+
+
+def todays(known: History) -> Estimate:
+    """`decisions.curves.fit`, whose marginal return gets its interval by the delta method."""
+    fitted = today_fit(known)
+    spend = np.outer(AT, known.today)
+    value, error = fitted.value(spend), 1.645 * fitted.value_se(spend)
+    marginal = fitted.marginal(known.today)
+    r = known.today / (known.today + fitted.k)
+    slope = np.stack([np.ones_like(r), 2 * r], axis=-1)
+    sd = np.sqrt(np.einsum("ni,nij,nj->n", slope, fitted.cov, slope))
+    return Estimate(value, np.stack([value - error, value + error]), marginal,
+                    marginal * np.exp([[-1.645], [1.645]] * sd), "hill1/none")
+
+
+def today_fit(known: History) -> curves.Curves:
+    """`decisions.curves.fit` of a history, as the job calls it."""
+    days, n = known.spend.shape
+    line, day = np.tile(np.arange(n), days), np.repeat(np.arange(days), n)
+    return curves.fit(line, known.spend.ravel(), known.outcome.ravel(), n, weights=known.known.ravel(), day=day)
+
+
+METHODS: dict[str, Callable[[History], Estimate]] = {
+    "decisions.curves.fit": todays,
+    "fitting, spec chosen": ours,
+    "fitting, no clicks": lambda known: ours(without_clicks(known), SIMPLE),
+    **{f"fitting, {shape}": partial(ours, spec=Spec(shape, "none")) for shape in ("hill1", "hill", "logistic", "power")},
+    **{f"fitting, hill1 {carry}": partial(ours, spec=Spec("hill1", carry))
+       for carry in ("geometric", "weibull_pdf", "weibull_cdf")},
+}
+
+
+def score(seed: int, lines: int, method: Callable[[History], Estimate]) -> tuple[np.ndarray, str]:
+    """Coverages (4), errors of the return on spend at AT (3), its total, error of the marginal return, its total."""
+    known = observed(seed, lines)
+    spend = np.outer(AT, known.today)
+    made = method(known)
+    value = true_value(seed, spend, range(DAYS), lines)
+    marginal = true_marginal(seed, known.today, range(DAYS), lines)
+    inside = (made.value_ends[0] <= value) & (value <= made.value_ends[1])
+    in_marginal = (made.marginal_ends[0] <= marginal) & (marginal <= made.marginal_ends[1])
+    total = (made.marginal * known.today).sum() / (marginal * known.today).sum() - 1
+    return np.array([*inside.mean(axis=1), in_marginal.mean(), *np.abs(made.value / value - 1).mean(axis=1),
+                     made.value[1].sum() / value[1].sum() - 1, np.abs(made.marginal / marginal - 1).mean(), total,
+                     np.log(made.marginal_ends[1] / made.marginal_ends[0]).mean()]), made.choice
+
+
+def accuracy(seeds: list[int], lines: int) -> Table:
+    table = Table(title=f"{lines} lines x {DAYS} days, mean of seeds {seeds[0]} to {seeds[-1]}; shares in %")
+    for name in ("method", "covered 0.5x", "1x", "1.5x", "marginal", "ROAS error 0.5x", "1x", "1.5x", "total 1x",
+                 "marginal error", "total", "width", "chosen"):
+        table.add_column(name, justify="left" if name in ("method", "chosen") else "right")
+    for name, method in METHODS.items():
+        scored = [score(seed, lines, method) for seed in seeds]
+        mean = np.mean([row for row, _ in scored], axis=0)
+        choices = sorted({choice for _, choice in scored})
+        table.add_row(name, *(f"{100 * x:.0f}" for x in mean[:4]), *(f"{100 * x:.1f}" for x in mean[4:7]),
+                      f"{100 * mean[7]:+.1f}", f"{100 * mean[8]:.1f}", f"{100 * mean[9]:+.1f}", f"x{np.exp(mean[10]):.2f}",
+                      ", ".join(choices))
+    return table
+
+
+def held_out(seeds: list[int], lines: int) -> Table:
+    table = Table(title=f"{lines} lines: error of the last 14 days' value, a line (all days together), in %")
+    for name in ("method", "error"):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    ours_, naive, today = [], [], []
+    for seed in seeds:
+        known = observed(seed, lines)
+        found = diagnose(known, fit(known))
+        ours_.append(found.held_out_error.mean())
+        naive.append(found.naive_error.mean())
+        before = today_fit(known.until(DAYS - 14))
+        told = before.value(known.spend[-14:]).sum(axis=0) / known.outcome[-14:].sum(axis=0)
+        today.append(np.abs(told - 1).mean())
+    for name, errors in (("decisions.curves.fit", today), ("fitting, spec chosen", ours_),
+                         ("the mean return of the last 28 days", naive)):
+        table.add_row(name, f"{100 * np.mean(errors):.1f}")
+    return table
+
+
+def grown(lines: int) -> tuple[float, float, str]:
+    """Seconds and peak MiB above the start of fitting the largest simulated advertiser, repeated to `lines` lines."""
+    base = observed(1)
+    clicks = np.asarray(base.clicks)
+    random = np.random.default_rng(1)
+    copies = -(-lines // len(base.line_ids))
+    days, n = base.spend.shape
+    rows = [(f"{name}-{c}", f"{base.campaigns[i]}-{c % 20}", f"{base.channels[i]}-{c % 3}", i)
+            for c in range(copies) for i, name in enumerate(base.line_ids)][:lines]
+    dates = [base.first_day + timedelta(days=day) for day in range(days)]
+    known = history(
+        [row[:3] for row in rows], [row[0] for row in rows for _ in dates], dates * len(rows),
+        np.concatenate([base.spend[:, row[3]] for row in rows]),
+        np.concatenate([base.outcome[:, row[3]] * random.gamma(25, 1 / 25, days) for row in rows]),
+        clicks=np.concatenate([clicks[:, row[3]] for row in rows]),
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    fitted = fit(known)
+    seconds = time.perf_counter() - start
+    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, str(set(fitted.specs))
+
+
+def growth() -> Table:
+    table = Table(title=f"fit with choice of the spec, {DAYS} days, 6 channels, one thread")
+    for name in ("lines", "seconds", "peak MiB"):
+        table.add_column(name, justify="right")
+    for lines in (100, 1_000, 5_000):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            seconds, memory, _ = pool.apply(grown, (lines,))
+        table.add_row(f"{lines:,}", f"{seconds:.1f}", f"{memory:.0f}")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="1-8", help="first-last of the development seeds")
+    parser.add_argument("--lines", default="14,42", help="sizes of the advertiser, up to 42")
+    parser.add_argument("--growth", action="store_true", help="time 100, 1,000 and 5,000 lines instead")
+    chosen = parser.parse_args()
+    console = Console(width=200)
+    if chosen.growth:
+        console.print(growth())
+        return
+    first, last = (int(seed) for seed in chosen.seeds.split("-"))
+    for lines in (int(count) for count in chosen.lines.split(",")):
+        seeds = list(range(first, last + 1))
+        console.print(accuracy(seeds, lines))
+        console.print(held_out(seeds, lines))
+
+
+if __name__ == "__main__":
+    main()
