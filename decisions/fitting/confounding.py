@@ -25,7 +25,7 @@ from decisions.fitting.model import Spec
 
 FloatArray = NDArray[np.float64]
 
-BIAS, CHANNEL_SD, LINE_SD = 0.03, 0.05, 0.03
+BIAS, CHANNEL_SD, LINE_SD = 0.03, 0.03, 0.05
 """The power b: its mean, its spread between channels and between a channel's lines. See docs/choices.md, Decisions."""
 STEPS, NEAR = 50, 1e-8
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,20 @@ class Experiment:
             problem = f"standard_error is {self.standard_error}: give one above 0, a result without error is no result"
         if problem is not None:
             raise ValueError(f"experiment {self.experiment_id}: {problem}")
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]], objective: str) -> tuple[Experiment, ...]:
+    """The experiments among rows of core.experiment__test that counted `objective`. A missing number is NaN, so that
+    its row is refused by name."""
+
+    def number(row: Mapping[str, Any], column: str) -> float:
+        return math.nan if row[column] is None else float(row[column])
+
+    return tuple(
+        Experiment(str(r["experiment_id"]), str(r["line_id"]), r["start_date"], r["end_date"], number(r, "spend_test"),
+                   number(r, "spend_control"), number(r, "incremental_outcome"), number(r, "standard_error"))
+        for r in rows if r["objective"] == objective
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ def start(spec: Spec, signals: int, campaigns: int, log_return: float, offset: b
     KAPPA is the difference to what clicks have shown."""
     # centre, sd of the channel, of campaigns, of lines. A typical day is half saturated, 0.4 to 2.7 times.
     known = {RETURN: (log_return, 1.0, 0.5, 0.4),
-             TREND: (0.0, 0.1, 0.05, 0.05), KAPPA: (0.0, 0.3, 0.15, 0.15) if offset else (0.0, 1.0, 0.3, 0.4)}
+             TREND: (0.0, 0.02, 0.02, 0.05), KAPPA: (0.0, 0.3, 0.15, 0.15) if offset else (0.0, 1.0, 0.3, 0.4)}
     known[NU] = (0.0, 0.25, 0.1, 0.1) if spec.shape == "hill" else (0.4, 0.8, 0.3, 0.3)
     known[KEPT] = (-1.1, 1.0, 0.3, 0.3) if spec.carry == "geometric" else (0.0, 0.3, 0.1, 0.1)
     known[KEPT_TOO] = (0.0, 0.7, 0.3, 0.3)

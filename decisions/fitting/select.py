@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 HELD_OUT = 14
 LEAST_DAYS = 42
 """Days that it takes to compare anything; below them the simple curve stands."""
-MOST_LINES = 60
+MOST_LINES = 40
 """Lines of a channel that are compared: enough to see a difference that matters, and a bounded time."""
 SIMPLE = Spec("hill1", "none")
 CLEARLY = 2.0
