@@ -5,8 +5,8 @@
 For each development seed the curves are fitted to 120 days of final outcomes and compared with the world's expected
 value of holding a spend on an average one of these days. Coverage is the share of lines whose truth lies in the 90 %
 interval at 0.5, 1 and 1.5 times today's spend, and of the marginal return today. Errors are means over lines of
-|fit/truth - 1|; totals are of all lines together. Held out: the last 14 days, predicted by a fit on the days before
-at the spend that came true, error a line over the 14 days. `--growth` times the fit and measures its peak memory.
+|fit/truth - 1|; totals are of all lines together. Held out: days after a cut, predicted by a fit on the days before at
+the spend that came true. `--growth` times the fit and measures the process's peak memory.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from rich.console import Console
@@ -26,10 +27,14 @@ from rich.table import Table
 
 from benchmarks.fit_world import DAYS, observed, true_marginal, true_value, without_clicks
 from decisions import curves
-from decisions.fitting import History, Spec, diagnose, fit, history
+from decisions.fitting import History, Spec, fit, history
+from decisions.fitting.carry import CARRIES
+from decisions.fitting.channel import fit_channel
+from decisions.fitting.shapes import SHAPES
 
 AT = (0.5, 1.0, 1.5)
 DRAWS = 400
+CUTS, AHEAD = (64, 78, 92, 106), (1, 7, 14)
 SIMPLE = Spec("hill1", "none")
 
 
@@ -74,13 +79,33 @@ def today_fit(known: History) -> curves.Curves:
     return curves.fit(line, known.spend.ravel(), known.outcome.ravel(), n, weights=known.known.ravel(), day=day)
 
 
+def without(target: str, value: object, known: History) -> Estimate:
+    """The simple fit with a part of it taken out."""
+    with patch(f"decisions.fitting.{target}", value):
+        return ours(known, SIMPLE)
+
+
+def unwidened(known: History) -> Estimate:
+    """The simple fit as if spend were not confounded beyond what it corrects."""
+    with patch("decisions.fitting.confounding.LINE_SD", 0.0), patch("decisions.fitting.confounding.CHANNEL_SD", 1e-9):
+        return ours(known, SIMPLE)
+
+
+def no_demand(**switched_off: bool) -> Callable[[History], Estimate]:
+    return partial(without, "lines.fit_channel", partial(fit_channel, **switched_off))
+
+
 METHODS: dict[str, Callable[[History], Estimate]] = {
     "decisions.curves.fit": todays,
     "fitting, spec chosen": ours,
-    "fitting, no clicks": lambda known: ours(without_clicks(known), SIMPLE),
-    **{f"fitting, {shape}": partial(ours, spec=Spec(shape, "none")) for shape in ("hill1", "hill", "logistic", "power")},
-    **{f"fitting, hill1 {carry}": partial(ours, spec=Spec("hill1", carry))
-       for carry in ("geometric", "weibull_pdf", "weibull_cdf")},
+    **{f"fitting, {shape}": partial(ours, spec=Spec(shape, "none")) for shape in SHAPES},
+    **{f"fitting, hill1 {carry}": partial(ours, spec=Spec("hill1", carry)) for carry in CARRIES[1:]},
+    "hill1 without clicks": lambda known: ours(without_clicks(known), SIMPLE),
+    "hill1 without line demand": no_demand(line_demand=False),
+    "hill1 without shared demand": no_demand(shared_demand=False),
+    "hill1 without either": no_demand(line_demand=False, shared_demand=False),
+    "hill1 with bias 0": partial(without, "lines.BIAS", 0.0),
+    "hill1, intervals unwidened": unwidened,
 }
 
 
@@ -109,37 +134,47 @@ def accuracy(seeds: list[int], lines: int) -> Table:
         mean = np.mean([row for row, _ in scored], axis=0)
         choices = sorted({choice for _, choice in scored})
         table.add_row(name, *(f"{100 * x:.0f}" for x in mean[:4]), *(f"{100 * x:.1f}" for x in mean[4:7]),
-                      f"{100 * mean[7]:+.1f}", f"{100 * mean[8]:.1f}", f"{100 * mean[9]:+.1f}", f"x{np.exp(mean[10]):.2f}",
-                      ", ".join(choices))
+                      f"{100 * mean[7]:+.1f}", f"{100 * mean[8]:.1f}", f"{100 * mean[9]:+.1f}",
+                      f"x{np.exp(mean[10]):.2f}", ", ".join(choices))
     return table
 
 
 def held_out(seeds: list[int], lines: int) -> Table:
-    table = Table(title=f"{lines} lines: error of the last 14 days' value, a line (all days together), in %")
-    for name in ("method", "error"):
-        table.add_column(name, justify="left" if name == "method" else "right")
-    ours_, naive, today = [], [], []
+    table = Table(title=f"{lines} lines: error of held-out value after {', '.join(map(str, CUTS))} days, in % of it")
+    table.add_column("method")
+    errors: dict[str, list[list[float]]] = {}
+    for days in AHEAD:
+        table.add_column(f"next {days} days", justify="right")
     for seed in seeds:
-        known = observed(seed, lines)
-        found = diagnose(known, fit(known))
-        ours_.append(found.held_out_error.mean())
-        naive.append(found.naive_error.mean())
-        before = today_fit(known.until(DAYS - 14))
-        told = before.value(known.spend[-14:]).sum(axis=0) / known.outcome[-14:].sum(axis=0)
-        today.append(np.abs(told - 1).mean())
-    for name, errors in (("decisions.curves.fit", today), ("fitting, spec chosen", ours_),
-                         ("the mean return of the last 28 days", naive)):
-        table.add_row(name, f"{100 * np.mean(errors):.1f}")
+        for cut in CUTS:
+            known = observed(seed, lines)
+            told = forecasts(known.until(cut), known.spend[cut : cut + AHEAD[-1]])
+            for name, daily in told.items():
+                true = [known.outcome[cut : cut + days].sum(axis=0) for days in AHEAD]
+                off = [np.abs(daily[:days].sum(axis=0) - y).sum() / y.sum() for days, y in zip(AHEAD, true, strict=True)]
+                errors.setdefault(name, []).append(off)
+    for name, rows in errors.items():
+        table.add_row(name, *(f"{100 * x:.1f}" for x in np.mean(rows, axis=0)))
     return table
 
 
-def grown(lines: int) -> tuple[float, float, str]:
-    """Seconds and peak MiB above the start of fitting the largest simulated advertiser, repeated to `lines` lines."""
+def forecasts(past: History, spend: np.ndarray) -> dict[str, np.ndarray]:
+    """Expected value (days, n) of `spend` (days, n) after `past`, by each method."""
+    mean_return = past.outcome[-28:].sum(axis=0) / past.spend[-28:].sum(axis=0)
+    told = {"mean return of the last 28 days": mean_return * spend, "decisions.curves.fit": today_fit(past).value(spend)}
+    for spec in (SIMPLE, Spec("hill1", "geometric")):
+        response = fit(past, specs=dict.fromkeys(past.channels, spec)).response(len(spend), days=len(spend))
+        told[f"fitting, {spec.shape} {spec.carry}"] = response.daily(spend)
+    return told
+
+
+def grown(lines: int) -> tuple[float, float, int]:
+    """Seconds of fitting, and the process's peak MiB with its data, of the largest simulated advertiser, repeated to `lines` lines."""
     base = observed(1)
     clicks = np.asarray(base.clicks)
     random = np.random.default_rng(1)
     copies = -(-lines // len(base.line_ids))
-    days, n = base.spend.shape
+    days = len(base.spend)
     rows = [(f"{name}-{c}", f"{base.campaigns[i]}-{c % 20}", f"{base.channels[i]}-{c % 3}", i)
             for c in range(copies) for i, name in enumerate(base.line_ids)][:lines]
     dates = [base.first_day + timedelta(days=day) for day in range(days)]
@@ -149,21 +184,21 @@ def grown(lines: int) -> tuple[float, float, str]:
         np.concatenate([base.outcome[:, row[3]] * random.gamma(25, 1 / 25, days) for row in rows]),
         clicks=np.concatenate([clicks[:, row[3]] for row in rows]),
     )
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     fitted = fit(known)
     seconds = time.perf_counter() - start
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, str(set(fitted.specs))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return seconds, peak, len(set(fitted.specs))
 
 
 def growth() -> Table:
     table = Table(title=f"fit with choice of the spec, {DAYS} days, 6 channels, one thread")
-    for name in ("lines", "seconds", "peak MiB"):
+    for name in ("lines", "seconds", "peak MiB", "specs"):
         table.add_column(name, justify="right")
     for lines in (100, 1_000, 5_000):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            seconds, memory, _ = pool.apply(grown, (lines,))
-        table.add_row(f"{lines:,}", f"{seconds:.1f}", f"{memory:.0f}")
+            seconds, memory, specs = pool.apply(grown, (lines,))
+        table.add_row(f"{lines:,}", f"{seconds:.1f}", f"{memory:.0f}", str(specs))
     return table
 
 

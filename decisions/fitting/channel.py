@@ -146,7 +146,7 @@ def _prepare(history: History, spec: Spec, clicks: ChannelFit | None, bias: floa
     columns = active(spec, history.signals.shape[-1])
     offset, unsure = np.zeros((2, len(campaign), len(columns)))
     if clicks is not None:
-        ours, theirs = (np.isin(names, (KAPPA, NU)) for names in (columns, active(clicks.spec, history.signals.shape[-1])))
+        ours, theirs = (np.isin(active(s, history.signals.shape[-1]), (KAPPA, NU)) for s in (spec, clicks.spec))
         offset[:, ours] = clicks.theta[:, theirs]
         unsure[:, ours] = np.diagonal(clicks.cov, axis1=1, axis2=2)[:, theirs]
     return _Data(spec, Days.of(history, bias), outcome, weight, campaign, columns, offset, unsure)

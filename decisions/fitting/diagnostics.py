@@ -1,4 +1,4 @@
-"""How far each line's curve may be trusted: days it has not seen, its posterior's width, the spend that data support."""
+"""How far a line's curve may be trusted: days it has not seen, its posterior's width, the spend that data support."""
 
 from __future__ import annotations
 

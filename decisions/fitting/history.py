@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,45 +86,64 @@ def history(
     """
     listed = sorted(lines)
     ids = tuple(name for name, _, _ in listed)
-    if len(set(ids)) != len(ids):
-        twice = next(a for a, b in zip(ids, ids[1:], strict=False) if a == b)
-        raise ValueError(f"line {twice!r} is listed twice: name one campaign and one channel for each line")
+    twice = [a for a, b in pairwise(ids) if a == b]
+    if twice:
+        raise ValueError(f"line {twice[0]!r} is listed twice: name one campaign and one channel for each line")
+    count = len(line_id)
     s, y = np.asarray(spend, dtype=np.float64), np.asarray(outcome, dtype=np.float64)
-    w = np.ones(s.shape) if known is None else np.asarray(known, dtype=np.float64)
-    x = np.zeros((len(s), 0)) if signals is None else np.asarray(signals, dtype=np.float64)
-    c = np.full(s.shape, np.nan) if clicks is None else np.asarray(clicks, dtype=np.float64)
-    if not len(line_id) == len(day) == len(s) == len(y) == len(w) == len(x) == len(c):
+    w = np.ones(count) if known is None else np.asarray(known, dtype=np.float64)
+    c = np.full(count, np.nan) if clicks is None else np.asarray(clicks, dtype=np.float64)
+    x = np.zeros((count, 0)) if signals is None else np.asarray(signals, dtype=np.float64)
+    if not count == len(day) == len(s) == len(y) == len(w) == len(x) == len(c):
         raise ValueError("line_id, day, spend, outcome, known, clicks and signals must be equally long")
-    if not len(day):
+    if not count:
         raise ValueError("the history has no row: load the days that the platforms reported before fitting")
+    _check(line_id, day, s, y, w, c, x)
+    first = min(day)
+    place = _places(ids, line_id, day, first)
+    shape = (int(place.max()) // len(ids) + 1, len(ids))
+
+    def panel(column: FloatArray, fill: float) -> FloatArray:
+        out = np.full((shape[0] * shape[1], *column.shape[1:]), fill)
+        out[place] = column
+        return out.reshape(*shape, *column.shape[1:])
+
+    spent = panel(s, 0.0)
+    return History(ids, tuple(name for _, name, _ in listed), tuple(name for _, _, name in listed), first, spent,
+                   panel(y, np.nan), panel(w, 0.0), panel(x, 0.0), None if clicks is None else panel(c, np.nan),
+                   typical_spend(spent))
+
+
+def _check(
+    line_id: Sequence[str], day: Sequence[date], s: FloatArray, y: FloatArray, w: FloatArray, c: FloatArray,
+    x: FloatArray,
+) -> None:
+    """Raise ValueError for the first row with a number that cannot be."""
+    for bad, column, name, advice in (
+        (~np.isfinite(s) | (s < 0), s, "spend", "it must be a number that is not negative: correct the delivery"),
+        (np.isinf(y), y, "outcome", "leave it empty (NaN) while it is not known"),
+        (np.isinf(c) | (c < 0), c, "clicks", "they are a count, or empty (NaN) where unknown"),
+        (~np.isfinite(w) | (w < 0) | (w > 1), w, "known", "the share of the outcome already known lies in 0…1"),
+        (~np.isfinite(x).all(axis=1), x, "signals", "fill a missing signal with 0, its usual value"),
+    ):
+        if np.any(bad):
+            at = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"line {line_id[at]!r} on {day[at]}: {name} is {column[at]}; {advice}")
+
+
+def _places(ids: tuple[str, ...], line_id: Sequence[str], day: Sequence[date], first: date) -> IntArray:
+    """Each row's place in the panel of days × lines."""
     index = {name: at for at, name in enumerate(ids)}
     unknown = next((name for name in line_id if name not in index), None)
     if unknown is not None:
         raise ValueError(f"line {unknown!r} has rows and is not in the list of lines: add it with its campaign")
-    bad = ~np.isfinite(s) | (s < 0)
-    _refuse(bad, line_id, day, s, "spend", "spend must be a number that is not negative: correct the delivery")
-    _refuse(np.isinf(y), line_id, day, y, "outcome", "leave it empty (NaN) while it is not known")
-    _refuse(np.isinf(c) | (c < 0), line_id, day, c, "clicks", "clicks are a count, or empty (NaN) where unknown")
-    bad = ~np.isfinite(w) | (w < 0) | (w > 1)
-    _refuse(bad, line_id, day, w, "known", "the share of the outcome already known lies in 0…1")
-    _refuse(~np.isfinite(x).all(axis=1), line_id, day, w, "signals", "fill the missing signal with 0, its usual value")
-    first = min(day)
-    t = np.array([(d - first).days for d in day], dtype=np.int64)
-    i = np.array([index[name] for name in line_id], dtype=np.int64)
-    place = t * len(ids) + i
+    place = np.array([(d - first).days * len(ids) + index[name] for name, d in zip(line_id, day, strict=True)])
     order = np.sort(place)
-    if (order[1:] == order[:-1]).any():
-        again = order[1:][order[1:] == order[:-1]][0]
-        when = first + timedelta(days=int(again) // len(ids))
-        raise ValueError(f"line {ids[again % len(ids)]!r} has two rows on {when}: add them up")
-    shape = (int(t.max()) + 1, len(ids))
-    panel = [np.full(shape, fill) for fill in (0.0, np.nan, 0.0, np.nan)]
-    for into, column in zip(panel, (s, y, w, c), strict=True):
-        into[t, i] = column
-    more = np.zeros((*shape, x.shape[1]))
-    more[t, i] = x
-    return History(ids, tuple(c for _, c, _ in listed), tuple(c for _, _, c in listed), first, *panel[:3], more,
-                   None if clicks is None else panel[3], typical_spend(panel[0]))
+    again = order[1:][order[1:] == order[:-1]]
+    if again.size:
+        when = first + timedelta(days=int(again[0]) // len(ids))
+        raise ValueError(f"line {ids[again[0] % len(ids)]!r} has two rows on {when}: add them up")
+    return place.astype(np.int64)
 
 
 def typical_spend(spend: FloatArray) -> FloatArray:
@@ -133,10 +153,3 @@ def typical_spend(spend: FloatArray) -> FloatArray:
     log = np.log(np.where(spent, spend, 1.0)).sum(axis=0) / np.maximum(days, 1)
     return np.exp(np.where(days > 0, log, np.median(log[days > 0]) if days.any() else 0.0))
 
-
-def _refuse(
-    bad: NDArray[np.bool_], line_id: Sequence[str], day: Sequence[date], column: FloatArray, name: str, advice: str
-) -> None:
-    if bad.any():
-        at = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"line {line_id[at]!r} on {day[at]}: {name} is {column[at]}; {advice}")

@@ -63,10 +63,10 @@ def update(
     told, seen = np.zeros((groups, p, p)), np.zeros((groups, p))
     np.add.at(told, campaign, each)
     np.add.at(seen, campaign, inside * (theta - (pull @ prior.mean[campaign][..., None])[..., 0]))
-    within = np.linalg.inv(told + np.diag(1 / prior.campaign_variance))
+    within = np.asarray(np.linalg.inv(told + np.diag(1 / prior.campaign_variance)), dtype=np.float64)
     follow = within / prior.campaign_variance
     between = 1 / prior.campaign_variance
-    channel_cov = np.linalg.inv(
+    channel_cov: FloatArray = np.linalg.inv(
         np.diag(1 / prior.centre_variance) + (between[:, None] * (np.eye(p) - follow)).sum(axis=0))
     channel = channel_cov @ (prior.centre / prior.centre_variance
                              + (between * (within @ seen[..., None])[..., 0]).sum(axis=0))
