@@ -151,8 +151,8 @@ def held_out(seeds: list[int], lines: int) -> Table:
             told = forecasts(known.until(cut), known.spend[cut : cut + AHEAD[-1]])
             for name, daily in told.items():
                 true = [known.outcome[cut : cut + days].sum(axis=0) for days in AHEAD]
-                off = [np.abs(daily[:days].sum(axis=0) - y).sum() / y.sum() for days, y in zip(AHEAD, true, strict=True)]
-                errors.setdefault(name, []).append(off)
+                errors.setdefault(name, []).append([
+                    np.abs(daily[:days].sum(axis=0) - y).sum() / y.sum() for days, y in zip(AHEAD, true, strict=True)])
     for name, rows in errors.items():
         table.add_row(name, *(f"{100 * x:.1f}" for x in np.mean(rows, axis=0)))
     return table
@@ -161,7 +161,8 @@ def held_out(seeds: list[int], lines: int) -> Table:
 def forecasts(past: History, spend: np.ndarray) -> dict[str, np.ndarray]:
     """Expected value (days, n) of `spend` (days, n) after `past`, by each method."""
     mean_return = past.outcome[-28:].sum(axis=0) / past.spend[-28:].sum(axis=0)
-    told = {"mean return of the last 28 days": mean_return * spend, "decisions.curves.fit": today_fit(past).value(spend)}
+    told = {"mean return of the last 28 days": mean_return * spend}
+    told["decisions.curves.fit"] = today_fit(past).value(spend)
     for spec in (SIMPLE, Spec("hill1", "geometric")):
         response = fit(past, specs=dict.fromkeys(past.channels, spec)).response(len(spend), days=len(spend))
         told[f"fitting, {spec.shape} {spec.carry}"] = response.daily(spend)
@@ -169,7 +170,8 @@ def forecasts(past: History, spend: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def grown(lines: int) -> tuple[float, float, int]:
-    """Seconds of fitting, and the process's peak MiB with its data, of the largest simulated advertiser, repeated to `lines` lines."""
+    """Seconds of fitting the largest simulated advertiser, repeated to `lines` lines; the process's peak MiB, its data
+    included; and how many specs were chosen."""
     base = observed(1)
     clicks = np.asarray(base.clicks)
     random = np.random.default_rng(1)

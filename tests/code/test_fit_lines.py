@@ -4,12 +4,17 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from decisions.fitting import Spec, fit
 from decisions.fitting import history as make_history
+from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import fit_channel
 from decisions.fitting.diagnostics import diagnose
+from decisions.fitting.model import SIGNALS
 from decisions.fitting.select import SIMPLE, choose
+from decisions.fitting.shapes import SHAPES
 from tests.code.fit_world import FIRST, Truth
 
 BOTH = {"channel-0": SIMPLE, "channel-1": SIMPLE}
@@ -192,3 +197,33 @@ def test_missing_history_is_refused():
     world.outcome[:] = 0
     with pytest.raises(ValueError, match="nothing to fit"):
         simple(world.history())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(SHAPES), st.sampled_from(CARRIES))
+def test_any_rows_give_finite_curves(seed, shape, carry):
+    """Few lines, few days, gaps, pauses, tiny and huge spends, refunds, days without a known outcome."""
+    random = np.random.default_rng(seed)
+    world = Truth(n=int(random.integers(1, 6)), days=int(random.integers(1, 25)), seed=seed % 1000)
+    size = world.spend.shape
+    world.spend *= 10.0 ** random.integers(-4, 7) * (random.random(size) > 0.3)
+    world.outcome = np.where(random.random(size) < 0.2, np.nan, world.outcome - 20.0 * (random.random(size) < 0.1))
+    world.spend[0, 0], world.outcome[0, 0] = 10.0, 5000.0
+    clicks = random.poisson(3.0, size) if random.random() < 0.5 else None
+    spec = dict.fromkeys(BOTH, Spec(shape, carry))
+    fitted = fit(world.history(clicks=None if clicks is None else clicks.ravel()), specs=spec)
+    assert np.isfinite(fitted.mean).all() and np.isfinite(fitted.cov).all() and np.isfinite(fitted.draws(5, 1)).all()
+    assert (np.diagonal(fitted.cov, axis1=1, axis2=2) >= 0).all()
+    spend = np.linspace(0, 3, 7)[:, None] * fitted.typical
+    assert (np.diff(fitted.value(spend), axis=0) >= 0).all()
+    daily = fitted.response(3).daily(np.tile(fitted.today, (3, 1)))
+    assert np.isfinite(daily).all() and (daily >= 0).all()
+
+
+def test_a_market_signal_is_taken_out():
+    world = Truth(n=20, noise=5.0)
+    signal = np.random.default_rng(3).normal(0, 0.3, world.spend.shape)
+    world.outcome = 5.0 * np.random.default_rng(4).poisson(world.value(world.spend) * np.exp(0.8 * signal) / 5.0)
+    fitted = simple(world.history(signals=signal.reshape(-1, 1)))
+    assert fitted.mean[:, SIGNALS].mean() == pytest.approx(0.8, abs=0.04)
+    assert np.allclose(fitted.mean[:, SIGNALS], 0.8, atol=0.3)
