@@ -1,22 +1,18 @@
-"""Response curves against the simulator's truth, beside today's `decisions.curves.fit`, and the seconds they take.
+"""Response curves against the simulator's truth, beside today's `decisions.curves.fit`.
 
-    python -m benchmarks.fit [--seeds 1-8] [--lines 14,42] [--growth]
+    python -m benchmarks.fit [--seeds 1-8] [--lines 14,42]
 
 For each development seed the curves are fitted to 120 days of final outcomes and compared with the world's expected
 value of holding a spend on an average one of these days. Coverage is the share of lines whose truth lies in the 90 %
 interval at 0.5, 1 and 1.5 times today's spend, and of the marginal return today. Errors are means over lines of
 |fit/truth - 1|; totals are of all lines together. Held out: days after a cut, predicted by a fit on the days before at
-the spend that came true. `--growth` times the fit and measures the process's peak memory.
+the spend that came true.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
-import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 from unittest.mock import patch
@@ -27,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.fit_world import DAYS, observed, true_marginal, true_value, without_clicks
 from decisions import curves
-from decisions.fitting import History, Spec, fit, history
+from decisions.fitting import History, Spec, fit
 from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import fit_channel
 from decisions.fitting.shapes import SHAPES
@@ -169,51 +165,12 @@ def forecasts(past: History, spend: np.ndarray) -> dict[str, np.ndarray]:
     return told
 
 
-def grown(lines: int) -> tuple[float, float, int]:
-    """Seconds of fitting the largest simulated advertiser, repeated to `lines` lines; the process's peak MiB, its data
-    included; and how many specs were chosen."""
-    base = observed(1)
-    clicks = np.asarray(base.clicks)
-    random = np.random.default_rng(1)
-    copies = -(-lines // len(base.line_ids))
-    days = len(base.spend)
-    rows = [(f"{name}-{c}", f"{base.campaigns[i]}-{c % 20}", f"{base.channels[i]}-{c % 3}", i)
-            for c in range(copies) for i, name in enumerate(base.line_ids)][:lines]
-    dates = [base.first_day + timedelta(days=day) for day in range(days)]
-    known = history(
-        [row[:3] for row in rows], [row[0] for row in rows for _ in dates], dates * len(rows),
-        np.concatenate([base.spend[:, row[3]] for row in rows]),
-        np.concatenate([base.outcome[:, row[3]] * random.gamma(25, 1 / 25, days) for row in rows]),
-        clicks=np.concatenate([clicks[:, row[3]] for row in rows]),
-    )
-    start = time.perf_counter()
-    fitted = fit(known)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return seconds, peak, len(set(fitted.specs))
-
-
-def growth() -> Table:
-    table = Table(title=f"fit with choice of the spec, {DAYS} days, 6 channels, one thread")
-    for name in ("lines", "seconds", "peak MiB", "specs"):
-        table.add_column(name, justify="right")
-    for lines in (100, 1_000, 5_000):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            seconds, memory, specs = pool.apply(grown, (lines,))
-        table.add_row(f"{lines:,}", f"{seconds:.1f}", f"{memory:.0f}", str(specs))
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="1-8", help="first-last of the development seeds")
     parser.add_argument("--lines", default="14,42", help="sizes of the advertiser, up to 42")
-    parser.add_argument("--growth", action="store_true", help="time 100, 1,000 and 5,000 lines instead")
     chosen = parser.parse_args()
     console = Console(width=200)
-    if chosen.growth:
-        console.print(growth())
-        return
     first, last = (int(seed) for seed in chosen.seeds.split("-"))
     for lines in (int(count) for count in chosen.lines.split(",")):
         seeds = list(range(first, last + 1))

@@ -14,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisions.fitting import pooling
-from decisions.fitting.demand import Ar, moments, shared, smooth, whiten
+from decisions.fitting.demand import Ar, moments, smooth, whiten
 from decisions.fitting.history import History
 from decisions.fitting.model import KAPPA, NU, SIGNALS, Days, Spec, active, evaluate
+from decisions.fitting.residuals import Data, dispersion, relative, shared_level
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 ROUNDS, TOLERANCE = 60, 2e-3
 LAST_STEPS = 30
-DISPERSION_WEIGHT = 10.0
-"""Days that the channel's dispersion counts for in each line's own."""
 LEAST_LINES = 3
 """Lines that it takes to tell what they share from what is their own."""
 
@@ -40,7 +39,6 @@ class ChannelFit:
     dispersion: FloatArray  # (n,) variance of a day's outcome, divided by its expectation
     demand: Ar  # of a line
     state: FloatArray  # (n,) a line's demand on the last day, around 0
-    state_variance: FloatArray  # (n,)
     common: FloatArray  # (T,) demand that the lines share, 1 on average
     common_demand: Ar
 
@@ -49,20 +47,6 @@ class ChannelFit:
         theta = np.zeros((len(self.theta), SIGNALS + signals))
         theta[:, active(self.spec, signals)] = self.theta
         return theta
-
-
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """What stays the same in all rounds."""
-
-    spec: Spec
-    days: Days
-    outcome: FloatArray  # (T, n), 0 where nothing is known
-    weight: FloatArray  # (T, n), 0 where nothing is known
-    campaign: IntArray  # (n,)
-    columns: IntArray  # (p,)
-    offset: FloatArray  # (n, p) what clicks say of a parameter before outcomes are seen
-    unsure: FloatArray  # (n, p) and its variance
 
 
 def fit_channel(
@@ -106,11 +90,11 @@ def fit_channel(
             theta, cov = _step(data, theta, prior, phi, own, common, unsure)
         mean = np.maximum(evaluate(spec, theta, data.days)[0], least)
         if shared_demand and n >= LEAST_LINES:
-            common, unsure, common_ar = _shared(data, mean, phi, own, common, common_ar)
-        residual, precision = _relative(data, mean, phi, common, unsure)
+            common, unsure, common_ar = shared_level(data, mean, phi, own, common, common_ar)
+        residual, precision = relative(data, mean, phi, common, unsure)
         if line_demand:
             own = moments(residual, precision, own)
-        phi = _dispersion(data, mean * common[:, None], residual, own, unsure)
+        phi = dispersion(data, mean * common[:, None], residual, own, unsure)
         inside = prior.line_variance + data.unsure
         prior = pooling.update(prior, theta[:, names] - data.offset, cov, inside, data.campaign)
         if np.abs(np.concatenate([prior.mean.ravel(), np.log(prior.line_variance)]) - before).max() < TOLERANCE:
@@ -122,9 +106,9 @@ def fit_channel(
             break
     cov = pooling.with_prior(cov, prior, prior.line_variance + data.unsure, data.campaign)
     mean = np.maximum(evaluate(spec, theta, data.days)[0], least)
-    residual, precision = _relative(data, mean, phi, common, unsure)
-    state, variance = smooth(precision, own, (precision * residual)[..., None])
-    return ChannelFit(spec, theta[:, names], cov, prior, phi, own, state[-1, :, 0], variance, common, common_ar)
+    residual, precision = relative(data, mean, phi, common, unsure)
+    state = smooth(precision, own, (precision * residual)[..., None])
+    return ChannelFit(spec, theta[:, names], cov, prior, phi, own, state[-1, :, 0], common, common_ar)
 
 
 def _pooled(outcome: FloatArray, spend: FloatArray, typical: FloatArray, known: float | None) -> float:
@@ -136,7 +120,7 @@ def _pooled(outcome: FloatArray, spend: FloatArray, typical: FloatArray, known: 
     return float(outcome.sum() / spend.sum())
 
 
-def _prepare(history: History, spec: Spec, clicks: ChannelFit | None, bias: float) -> _Data:
+def _prepare(history: History, spec: Spec, clicks: ChannelFit | None, bias: float) -> Data:
     seen = (history.spend > 0) & (history.known > 0) & np.isfinite(history.outcome)
     weight = np.where(seen, history.known, 0.0)
     outcome = np.where(seen, history.outcome, 0.0)
@@ -149,27 +133,16 @@ def _prepare(history: History, spec: Spec, clicks: ChannelFit | None, bias: floa
         ours, theirs = (np.isin(active(s, history.signals.shape[-1]), (KAPPA, NU)) for s in (spec, clicks.spec))
         offset[:, ours] = clicks.theta[:, theirs]
         unsure[:, ours] = np.diagonal(clicks.cov, axis1=1, axis2=2)[:, theirs]
-    return _Data(spec, Days.of(history, bias), outcome, weight, campaign, columns, offset, unsure)
-
-
-def _relative(
-    data: _Data, mean: FloatArray, phi: FloatArray, common: FloatArray, unsure: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Residuals relative to the mean, and their precision (T, n) without the line's own demand."""
-    expected = mean * common[:, None]
-    seen = (data.weight > 0) & (expected > 0)
-    residual = np.divide(data.outcome, expected, out=np.ones_like(expected), where=seen) - 1
-    scatter = np.divide(phi, data.weight * expected, out=np.ones_like(expected), where=seen)
-    return residual, np.where(seen, 1 / (scatter + (unsure / common**2)[:, None]), 0.0)
+    return Data(spec, Days.of(history, bias), outcome, weight, campaign, columns, offset, unsure)
 
 
 def _step(
-    data: _Data, theta: FloatArray, prior: pooling.Prior, phi: FloatArray, own: Ar, common: FloatArray,
+    data: Data, theta: FloatArray, prior: pooling.Prior, phi: FloatArray, own: Ar, common: FloatArray,
     unsure: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """One step of Fisher scoring: parameters (n, P), and the covariance (n, p, p) where the step began."""
     mean, jac = evaluate(data.spec, theta, data.days)
-    residual, precision = _relative(data, mean, phi, common, unsure)
+    residual, precision = relative(data, mean, phi, common, unsure)
     columns = np.concatenate([jac, residual[..., None]], axis=-1)
     against = whiten(precision, own, columns)
     product = np.matmul(jac.transpose(1, 2, 0), against.transpose(1, 0, 2))
@@ -183,27 +156,3 @@ def _step(
     moved = theta.copy()
     moved[:, data.columns] += (cov @ gradient[..., None])[..., 0].clip(-0.5, 0.5)
     return moved, cov
-
-
-def _shared(
-    data: _Data, mean: FloatArray, phi: FloatArray, own: Ar, common: FloatArray, ar: Ar
-) -> tuple[FloatArray, FloatArray, Ar]:
-    """Demand that the lines share, from the average of what each line's days show beyond its curve."""
-    residual, precision = _relative(data, mean, phi, np.ones_like(common), np.zeros_like(common))
-    weight = precision / (1 + precision * own.variance)
-    total = weight.sum(axis=1)
-    level = np.divide((weight * residual).sum(axis=1), total, out=np.zeros_like(total), where=total > 0)
-    found, unsure, ar = shared(level, total, ar)
-    return np.maximum(1 + found - found.mean(), 0.05), unsure, ar
-
-
-def _dispersion(
-    data: _Data, expected: FloatArray, residual: FloatArray, own: Ar, unsure: FloatArray
-) -> FloatArray:
-    """Each line's dispersion: squared residuals less what demand explains, shrunk to the channel's."""
-    information = data.weight * expected
-    days = (data.weight > 0).sum(axis=0)
-    each = (information * (residual**2 - own.variance - unsure[:, None])).sum(axis=0)
-    group = max(each.sum() / max(days.sum() - 2 * (days > 0).sum(), 1), 1e-12)
-    return np.asarray(np.maximum((each + DISPERSION_WEIGHT * group) / (days + DISPERSION_WEIGHT), 0.1 * group))
-

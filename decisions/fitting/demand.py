@@ -35,14 +35,14 @@ def whiten(precision: FloatArray, ar: Ar, a: FloatArray) -> FloatArray:
     All lines at once by elimination along the days (Woodbury; the state's precision matrix is tridiagonal).
     """
     weighted = precision[..., None] * a
-    return weighted - precision[..., None] * smooth(precision, ar, weighted)[0]
+    return weighted - precision[..., None] * smooth(precision, ar, weighted)
 
 
-def smooth(precision: FloatArray, ar: Ar, weighted: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The states' posterior means (T, n, q) given precision × observation, and the last day's variance (n,)."""
+def smooth(precision: FloatArray, ar: Ar, weighted: FloatArray) -> FloatArray:
+    """The states' posterior means (T, n, q) given precision × observation, `weighted` (T, n, q)."""
     days = len(precision)
     if ar.variance <= LEAST_VARIANCE:
-        return np.zeros_like(weighted), np.zeros(precision.shape[1])
+        return np.zeros_like(weighted)
     inner = 1 / (ar.variance * (1 - ar.rho**2))
     diagonal = np.full(days, (1 + ar.rho**2) * inner)
     diagonal[0] = diagonal[-1] = inner if days > 1 else 1 / ar.variance
@@ -55,7 +55,7 @@ def smooth(precision: FloatArray, ar: Ar, weighted: FloatArray) -> tuple[FloatAr
     out[-1] /= pivot[-1][:, None]
     for t in range(days - 2, -1, -1):
         out[t] = (out[t] - off * out[t + 1]) / pivot[t][:, None]
-    return out, 1 / pivot[-1]
+    return out
 
 
 def moments(residual: FloatArray, precision: FloatArray, ar: Ar) -> Ar:

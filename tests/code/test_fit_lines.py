@@ -150,7 +150,8 @@ def test_clicks_tell_the_shape():
 
 
 def test_held_out_days_choose_the_curve_and_prefer_the_simple_one():
-    assert choose(Truth(n=24, days=60).history()) == SIMPLE
+    chosen = [choose(Truth(n=12, days=60, seed=seed, noise=100.0).history()) for seed in range(3)]
+    assert chosen == [SIMPLE] * 3  # noise alone would favour another curve most of the time
     assert choose(Truth(n=24, days=30, shape="logistic").history()) == SIMPLE  # too few days to tell
     curved = choose(Truth(n=40, days=120, carry="geometric", kept=(1.0, 0.0), noise=1.0).history())
     assert curved.carry != "none"
