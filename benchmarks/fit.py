@@ -155,8 +155,11 @@ def held_out(seeds: list[int], lines: int) -> Table:
 
 
 def forecasts(past: History, spend: np.ndarray) -> dict[str, np.ndarray]:
-    """Expected value (days, n) of `spend` (days, n) after `past`, by each method."""
-    mean_return = past.outcome[-28:].sum(axis=0) / past.spend[-28:].sum(axis=0)
+    """Expected value (days, n) of `spend` (days, n) after `past`, by each method. A line that has not spent for 28 days
+    has the mean return of all."""
+    returned, spent = np.nansum(past.outcome[-28:], axis=0), past.spend[-28:].sum(axis=0)
+    pooled = returned.sum() / spent.sum()
+    mean_return = np.where(spent > 0, returned / np.where(spent > 0, spent, 1.0), pooled)
     told = {"mean return of the last 28 days": mean_return * spend}
     told["decisions.curves.fit"] = today_fit(past).value(spend)
     for spec in (SIMPLE, Spec("hill1", "geometric")):
