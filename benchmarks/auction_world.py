@@ -1,15 +1,16 @@
 """Auction logs from a market that no strategy of `decisions.auctions` contains.
-
-The market price is the highest of several kinds of bidders: retargeters, who see a noisy part of what makes people click and
-bid more for it; brand campaigns with round prices and daily budgets that run out in the evening; a long tail of many small
-bidders, whose number follows the volume; and now and then a campaign that enters for some days. Volume follows the hour and
-the weekday. The click rate is logistic in latent traits of user, place and hour; what the log predicts of it sees those traits
-with noise, is too sure of itself (slope 1.25 on the log-odds), and off by segment.
+ The market price is the highest of several kinds of bidders: retargeters, who see a noisy part of what makes people
+click and bid more for it; brand campaigns with round prices and daily budgets that run out in the evening; a long
+tail of many small bidders, whose number follows the volume; and now and then a campaign that enters for some days.
+Volume follows the hour and the weekday. The click rate is logistic in latent traits of user, place and hour; what the
+log predicts of it sees those traits with noise, is too sure of itself (slope 1.25 on the log-odds), and off by
+segment.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from decisions.auctions.log import MICRO, AuctionLog, FloatArray, IntArray, Seen
 
@@ -39,7 +40,8 @@ def world(seed: int, auctions: int = 500_000, days: int = 10) -> World:
     click_rate = 1 / (1 + np.exp(-log_odds))
     told = log_odds + random.normal(0, 0.4, n) + random.normal(0, 0.2, SEGMENTS)[segment]
     predicted = 1 / (1 + np.exp(-(1.25 * (told + 6) - 6)))
-    buys = np.minimum(0.04 * np.exp(random.normal(0, 0.5, SEGMENTS)[segment] + 0.3 * user + random.normal(0, 0.3, n)), 0.9)
+    eager = random.normal(0, 0.5, SEGMENTS)[segment] + 0.3 * user + random.normal(0, 0.3, n)
+    buys = np.minimum(0.04 * np.exp(eager), 0.9)
     price, floor = _prices(random, n, hour, day, days, user, place, segment)
     click = random.random(n) < click_rate
     conversion = (click & (random.random(n) < buys)).astype(np.int64)
@@ -50,6 +52,17 @@ def world(seed: int, auctions: int = 500_000, days: int = 10) -> World:
                           conversion)
 
     return World(log(predicted), log(predicted * np.minimum(known_buys, 1.0)), click_rate, click_rate * buys)
+
+
+def table(made: World) -> pa.Table:
+    """The log as a file holds it, with the columns' names of `moe replay` and prices per thousand impressions."""
+    log = made.log
+    return pa.table({
+        "time": pa.array(log.seen.time, pa.timestamp("us", "UTC")), "market_price": log.market_price / CPM,
+        "bid_floor": log.seen.bid_floor / CPM, "click": log.click, "conversion": log.conversion,
+        "click_rate": log.seen.rate, "conversion_rate": made.for_conversions.seen.rate / log.seen.rate,
+        "segment": [f"segment {s}" for s in log.seen.segment],
+    })
 
 
 def _times(random: np.random.Generator, auctions: int, days: int) -> IntArray:

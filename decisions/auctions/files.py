@@ -28,15 +28,15 @@ SEEN_FOR_RATES = 0.5
 def read(
     path: Path, names: Mapping[str, str] | None = None, *, price_per: int = 1000, campaign: str | None = None,
     features: Sequence[str] = (), conversions: bool = False, train_share: float = 0.6,
-) -> AuctionLog:
-    """The log in `path`; `names` gives the file's own name of a column where it differs from ours.
-
-    Columns: `time` (ISO 8601, UTC where none is named; seconds or milliseconds since 1970; yyyyMMddHHmmss with or without milliseconds),
-    `market_price` (empty where the auction was lost; then `bid`, the logger's, is needed), `click`, and optional
-    `conversion`, `click_rate`, `conversion_rate` (a click's), `bid_floor`, `segment`, `campaign`. Prices are per
-    `price_per` impressions: 1000 or 1. Without `click_rate`, it is learnt from the columns in `features`, on the first half of
-    the training part, which is left out. `conversions`: rates are of conversions, click_rate × conversion_rate.
-    Raises FileFault.
+) -> tuple[AuctionLog, int]:
+    """The log in `path`, and the instant at which `train_share` of its time is over; `names` gives the file's own
+    name of a column where it differs from ours.
+ Columns: `time` (ISO 8601, UTC where none is named; seconds or milliseconds since 1970; yyyyMMddHHmmss with or
+    without milliseconds), `market_price` (empty where the auction was lost; then `bid`, the logger's, is needed),
+    `click`, and optional `conversion`, `click_rate`, `conversion_rate` (a click's), `bid_floor`, `segment`,
+    `campaign`. Prices are per `price_per` impressions: 1000 or 1. Without `click_rate`, it is learnt from the columns
+    in `features`, on the first half of the training part, which is left out. `conversions`: rates are of conversions,
+    click_rate × conversion_rate. Raises FileFault.
     """
     table = _Table(path, dict(names or {}), features)
     if campaign is not None:
@@ -52,19 +52,15 @@ def read(
         table.refuse(name, amounts > MOST_PRICE, "is too large a price", "check the unit of prices (--price-per)")
     click = table.counts("click", lost)
     conversion = table.counts("conversion", lost) if table.has("conversion") else np.zeros_like(click)
-    if table.has("segment"):
-        segment = np.unique(table.text("segment"), return_inverse=True)[1].astype(np.int64)
-    else:
-        segment = np.zeros(len(price), dtype=np.int64)
+    segment = table.codes("segment") if table.has("segment") else np.zeros(len(price), dtype=np.int64)
     order = np.argsort(time, kind="stable")
-    kept = order[_rates_end(time[order], train_share):] if features else order
+    first, length = int(time[order[0]]), int(time[order[-1]] - time[order[0]])
+    teaches = first + round(SEEN_FOR_RATES * train_share * length)
+    kept = order[np.searchsorted(time[order], teaches):] if features else order
     rate = _rate(table, order, kept, click, lost, features, conversions)
     seen = Seen(time[kept], rate, np.rint(floor[kept]).astype(np.int64), segment[kept])
-    return AuctionLog(seen, np.rint(price[kept]).astype(np.int64), lost[kept], click[kept], conversion[kept])
-
-
-def _rates_end(time: IntArray, train_share: float) -> int:
-    return int(np.searchsorted(time, time[0] + SEEN_FOR_RATES * train_share * float(time[-1] - time[0])))
+    log = AuctionLog(seen, np.rint(price[kept]).astype(np.int64), lost[kept], click[kept], conversion[kept])
+    return log, first + round(train_share * length)
 
 
 def _rate(
@@ -72,7 +68,7 @@ def _rate(
     conversions: bool,
 ) -> FloatArray:
     if features:
-        columns = [table.text(name) for name in features]
+        columns = [table.codes(name) for name in features]
         early = order[: order.size - kept.size]
         early = early[~lost[early]]
         if not click[early].any():
@@ -126,7 +122,7 @@ def _is_instant(value: str) -> bool:
 
 
 def _whole(instants: pa.ChunkedArray) -> IntArray:
-    return _array(pc.cast(pc.cast(instants, pa.timestamp("us")), pa.int64()))
+    return _array(pc.cast(pc.cast(instants, pa.timestamp("us")), pa.int64())).astype(np.int64)
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
@@ -140,7 +136,8 @@ class _Table:
         self.path, self._names = path, names
         known = (*REQUIRED, *OPTIONAL)
         if wrong := sorted(set(names) - set(known)):
-            raise FileFault(f"--map names {', '.join(wrong)}, which no auction log has", f"map any of {', '.join(known)}")
+            raise FileFault(f"--map names {', '.join(wrong)}, which no auction log has",
+                            f"map any of {', '.join(known)}")
         have = _columns(path)
         for name in (*REQUIRED, *names, *features):
             if self.name(name) not in have:
@@ -174,8 +171,9 @@ class _Table:
     def column(self, column: str) -> pa.ChunkedArray:
         return pc.fill_null(self._data[self.name(column)], "")
 
-    def text(self, column: str) -> np.ndarray:
-        return _array(pc.dictionary_encode(self.column(column)).combine_chunks().indices) if len(self._row) else self._row
+    def codes(self, column: str) -> IntArray:
+        """Codes of the values, from 0."""
+        return _array(pc.dictionary_encode(self.column(column)).combine_chunks().indices).astype(np.int64)
 
     def empty(self, column: str) -> np.ndarray:
         return _array(pc.equal(pc.utf8_trim_whitespace(self.column(column)), ""))
@@ -225,7 +223,7 @@ def _columns(path: Path) -> list[str]:
     except FileNotFoundError:
         raise FileFault(f"there is no file {path}", "give the path of a CSV or Parquet file") from None
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise FileFault(f"{path} cannot be read: {error}", "give a CSV (UTF-8, with a header) or Parquet file") from None
+        raise FileFault(f"{path} cannot be read: {error}", "give CSV (UTF-8, with a header) or Parquet") from None
 
 
 def _header(path: Path) -> tuple[str, list[str]]:

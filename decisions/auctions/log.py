@@ -1,11 +1,10 @@
 """An auction log: one row an auction, with the highest competing bid, and what the impression led to.
 
 Prices are int64 nanos: 10⁻⁹ currency units an impression, or 10⁻⁶ a thousand impressions, so that sums are exact.
-
-Censoring: the highest competing bid is known where the logger won (the exchange told the price) and nowhere else.
-A lost row says only that the price was at least the logger's bid; such a row is `censored`, and its `market_price` holds
-that bid. A replay counts it as lost at any bid, and counts beside it how many bids were above what is known. Public logs
-such as iPinYou's hold won auctions only: there a replay speaks of the auctions that the logger won.
+ Censoring: the highest competing bid is known where the logger won (the exchange told the price) and nowhere else. A
+lost row says only that the price was at least the logger's bid; such a row is `censored`, and its `market_price`
+holds that bid. A replay counts it as lost at any bid, and counts beside it how many bids were above what is known.
+Public logs such as iPinYou's hold won auctions only: there a replay speaks of the auctions that the logger won.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ class AuctionLog:
 
     def __post_init__(self) -> None:
         n = self.seen.time.size
-        arrays = [getattr(part, f.name) for part, f in _columns(self)]
+        own = (self.market_price, self.censored, self.click, self.conversion)
+        arrays = [*own, *(getattr(self.seen, f.name) for f in fields(Seen))]
         if any(a.shape != (n,) for a in arrays):
             raise ValueError(f"every column of an auction log needs {n} rows, as many as its times")
         if n and (np.diff(self.seen.time) < 0).any():
@@ -68,21 +68,20 @@ class AuctionLog:
     def seconds(self) -> float:
         return float(self.seen.time[-1] - self.seen.time[0]) / MICRO if len(self) else 0.0
 
-    def rows(self, where: slice | NDArray[np.int64] | NDArray[np.bool_]) -> AuctionLog:
+    def rows(self, where: slice | IntArray | NDArray[np.bool_]) -> AuctionLog:
         """Some of the auctions, in their order."""
         seen = Seen(*(getattr(self.seen, f.name)[where] for f in fields(Seen)))
         return AuctionLog(seen, self.market_price[where], self.censored[where], self.click[where],
                           self.conversion[where])
 
-    def split(self, share: float) -> tuple[AuctionLog, AuctionLog]:
-        """The auctions of the first `share` of the time, and those after it."""
+    def instant(self, share: float) -> int:
+        """The instant at which that share of the log's time is over. Raises ValueError unless it is within the log."""
         if not 0 < share < 1 or not len(self):
-            raise ValueError("a log is split by a share between 0 and 1, and must not be empty")
-        first, last = self.seen.time[0], self.seen.time[-1]
-        at = int(np.searchsorted(self.seen.time, first + share * float(last - first)))
+            raise ValueError("a log is split by a share of its time between 0 and 1, and must not be empty")
+        first, last = int(self.seen.time[0]), int(self.seen.time[-1])
+        return first + round(share * (last - first))
+
+    def split(self, instant: int) -> tuple[AuctionLog, AuctionLog]:
+        """The auctions before an instant, and those from then on."""
+        at = int(np.searchsorted(self.seen.time, instant))
         return self.rows(slice(0, at)), self.rows(slice(at, None))
-
-
-def _columns(log: AuctionLog) -> list[tuple[object, object]]:
-    own = [(log, f) for f in fields(AuctionLog) if f.name != "seen"]
-    return [*own, *((log.seen, f) for f in fields(Seen))]

@@ -18,7 +18,8 @@ RIDGE = 1.0
 
 
 def predicted(known: Sequence[IntArray], click: IntArray, asked: Sequence[IntArray]) -> FloatArray:
-    """Click rates of the asked rows, learnt from the known ones; one array of level codes a feature, the same codes in both.
+    """Click rates of the asked rows, learnt from the known ones; one array of level codes a feature, the same codes
+    in both.
 
     A level that was not seen counts as the mean.
     """

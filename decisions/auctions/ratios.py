@@ -1,8 +1,7 @@
 """How much more, or less, a group converts than expected: ratios that thin data pull to 1.
-
-Conversions of a group are Poisson with mean `expected × ratio`, the ratios gamma with mean 1 and a variance estimated
-from all groups (empirical Bayes; Morris 1983, Parametric empirical Bayes inference; DuMouchel 1999 for the gamma-Poisson form).
-Where groups differ by no more than chance, the variance is 0 and every ratio 1.
+ Conversions of a group are Poisson with mean `expected × ratio`, the ratios gamma with mean 1 and a variance
+estimated from all groups (empirical Bayes; Morris 1983, Parametric empirical Bayes inference; DuMouchel 1999 for the
+gamma-Poisson form). Where groups differ by no more than chance, the variance is 0 and every ratio 1.
 """
 
 from __future__ import annotations
@@ -45,6 +44,11 @@ def shrunk_ratios(events: ArrayLike, expected: ArrayLike) -> Ratios:
     return Ratios((y + shape) / (e + shape), np.asarray(low), np.asarray(high), shape)
 
 
+def _none(groups: int) -> Ratios:
+    one = np.ones(groups)
+    return Ratios(one, one, one, MOST_SHAPE)
+
+
 def _shape(y: FloatArray, e: FloatArray) -> float:
     """The gamma's shape of the largest marginal likelihood: counts are then negative binomial."""
 
@@ -62,7 +66,8 @@ def _shape(y: FloatArray, e: FloatArray) -> float:
 
 
 def factors(events: ArrayLike, expected: ArrayLike, levels: Mapping[str, ArrayLike]) -> dict[str, Ratios]:
-    """Factors of several dimensions at once (segment, placement, hour block, …), so that none takes what another explains.
+    """Factors of several dimensions at once (segment, placement, hour block, …), so that none takes what another
+    explains.
 
     Rows (m,): `events`, `expected` by a base rate, and of each dimension its level, codes from 0. Each dimension's
     ratios are fitted to what is expected with the others' factors, in turn, until they rest (backfitting).
@@ -71,7 +76,7 @@ def factors(events: ArrayLike, expected: ArrayLike, levels: Mapping[str, ArrayLi
     codes = {name: np.asarray(level, dtype=np.int64) for name, level in levels.items()}
     if any(c.shape != y.shape or (c < 0).any() for c in codes.values()):
         raise ValueError("every dimension needs one level, a code from 0, a row")
-    found = {name: Ratios(*np.ones((3, int(c.max(initial=-1)) + 1)), MOST_SHAPE) for name, c in codes.items()}
+    found = {name: _none(int(c.max(initial=-1)) + 1) for name, c in codes.items()}
     for _ in range(ROUNDS):
         for name, code in codes.items():
             others = [found[o].ratio[codes[o]] for o in codes if o != name]

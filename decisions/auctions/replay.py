@@ -1,11 +1,10 @@
 """Replay strategies against a log: learn on its first part, bid in the rest, and count what they would have bought.
-
-Every strategy gets the same training part, and every scale the same number of replays of it. Tuning maximises the sum of
-calibrated rates of what was won: at small budgets a training part has a handful of clicks, and to choose by those is to choose
-noise. The training part's budget is the judged part's, by the length of the two.
-
-An auction is won by a bid above the market price, not below the floor; it costs the larger of the two at second price, the bid at first price.
-The first auction won that the money left cannot pay ends the replay of its budget: no nano is overspent.
+ Every strategy gets the same training part, and every scale the same number of replays of it. Tuning maximises the
+sum of calibrated rates of what was won: at small budgets a training part has a handful of clicks, and to choose by
+those is to choose noise. The training part's budget is the judged part's, by the length of the two.
+ An auction is won by a bid above the market price, not below the floor; it costs the larger of the two at second
+price, the bid at first price. The first auction won that the money left cannot pay ends the replay of its budget: no
+nano is overspent.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from decisions.auctions.log import NANO, AuctionLog, FloatArray, IntArray
 from decisions.auctions.strategies import Static, constant, in_nanos, linear, ortb, priced, spent
 
 STRATEGIES = ("constant", "mcpc", "linear", "ortb", "ours")
-VARIANTS = {"ours": {}, "ours uncalibrated": {"calibrated": False}, "ours unpaced": {"paced": False},
-            "ours unshaded": {"shaded": False}, "linear paced": {"calibrated": False, "shaded": False}}
+VARIANTS = {"ours": {}, "ours_uncalibrated": {"calibrated": False}, "ours_unpaced": {"paced": False},
+            "ours_unshaded": {"shaded": False}, "linear_paced": {"calibrated": False, "shaded": False}}
 """Ours with parts left out: the last is the linear bid under our pacing."""
 WON = np.concatenate([np.geomspace(1e-4, 0.5, 16), [0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0]])
 """Shares of the training part that the first scales tried would win without a budget."""
@@ -82,25 +81,26 @@ def _stops(cost: IntArray, budgets: Sequence[int]) -> IntArray:
 
 
 def replay(
-    log: AuctionLog, budgets: Sequence[float], strategies: Sequence[str] = STRATEGIES, *, train_share: float = 0.6,
+    log: AuctionLog, judged_from: int, budgets: Sequence[float], strategies: Sequence[str] = STRATEGIES, *,
     first_price: bool = False, conversions: bool = False,
 ) -> list[Bought]:
-    """Replay each strategy under each budget, a share of what the judged part costs at second price.
-
-    The log's rates predict what is bought: clicks, or with `conversions` those. Raises ValueError on an unknown strategy,
-    a share out of range, or a part without events.
+    """Replay each strategy under each budget, a share of what the judged part costs at second price: strategy by
+    strategy.
+ The log before the instant `judged_from` trains. Its rates predict what is bought: clicks, or with `conversions`
+    those. Raises ValueError on an unknown strategy, a share out of range, or a part without events.
     """
-    known = {*STRATEGIES, *VARIANTS}
+    known = sorted({*STRATEGIES, *VARIANTS})
     if wrong := [s for s in strategies if s not in known]:
-        raise ValueError(f"unknown strategies {wrong}: choose from {sorted(known)}")
+        raise ValueError(f"unknown strategies: {', '.join(wrong)}; choose from {', '.join(known)}")
     if not budgets or any(not 0 < share <= 1 for share in budgets):
         raise ValueError("budgets are shares of the judged part's cost: above 0, at most 1")
-    train, judged = log.split(train_share)
+    train, judged = log.split(judged_from)
     _check(train, judged, conversions)
     total = int(judged.cost.sum())
     money = [int(total * share) for share in budgets]
     length = train.seconds / judged.seconds
-    made = _Trained(train, train.conversion if conversions else train.click, [int(m * length) for m in money], first_price)
+    events = train.conversion if conversions else train.click
+    made = _Trained(train, events, [int(m * length) for m in money], first_price)
     bought = []
     for name in strategies:
         for m, bids in zip(money, made.players(name), strict=True):
@@ -114,7 +114,7 @@ def _check(train: AuctionLog, judged: AuctionLog, conversions: bool) -> None:
         raise ValueError(f"the training part has no {'conversion' if conversions else 'click'} to learn from: "
                          "give a longer log, or a larger training share")
     if not train.seconds or not judged.seconds or not judged.cost.sum():
-        raise ValueError("each part of the log needs auctions over some time, and the judged part a known price above 0")
+        raise ValueError("each part of the log needs auctions over some time, the judged one with prices above 0")
 
 
 Player = Callable[[AuctionLog, int], IntArray]

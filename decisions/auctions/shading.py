@@ -1,8 +1,8 @@
 """What bids win, learnt from won and lost auctions, and the bid of the largest expected surplus at first price.
-
-The share of auctions with a market price below a bid is 1 minus the product-limit estimate of survival (Kaplan & Meier 1958),
-which uses a lost auction for what it says: its price was not below the logger's bid. A small cell is pulled to a larger one.
-At first price a bid b of an impression worth v keeps (v − b)·F(b); the best b is found on a grid of prices.
+ The share of auctions with a market price below a bid is 1 minus the product-limit estimate of survival (Kaplan &
+Meier 1958), which uses a lost auction for what it says: its price was not below the logger's bid. A small cell is
+pulled to a larger one. At first price a bid b of an impression worth v keeps (v − b)·F(b); the best b is found on a
+grid of prices.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Shading:
         left = np.minimum(at.astype(np.int64), self.worth.size - 2)
         share = at - left
         bid = (1 - share) * self.bid[cell, left] + share * self.bid[cell, left + 1]
-        return np.minimum(bid, worth)
+        return np.asarray(np.minimum(bid, worth))
 
 
 def shading(market: MarketPrices) -> Shading:

@@ -4,7 +4,8 @@ Static strategies have one scale, tuned on the training part, and one bid a pred
 
 - `constant`: one bid for all.
 - `mcpc`: rate × the training part's cost per click; the largest cost per click, without regard to a budget.
-- `linear`: base bid × rate / mean rate (Perlich et al. 2012, Bid optimizing and inventory scoring in targeted online advertising).
+- `linear`: base bid × rate / mean rate (Perlich et al. 2012, Bid optimizing and inventory scoring in targeted online
+  advertising).
 - `ortb`: √(c·rate/λ + c²) − c (ORTB1 of Zhang, Yuan & Wang 2014, Optimal real-time bidding for display advertising).
 
 `ours` is `Priced`: worth at the calibrated rate over a shadow price that follows the spend, shaded at first price.
@@ -76,7 +77,8 @@ class Priced:
         return self.calibration(seen.rate, seen.segment) if self.calibration else seen.rate
 
     def bid(self, rate: FloatArray, cell: IntArray | None, floor: IntArray, scale: float) -> IntArray:
-        """Bids of impressions (n,) at one scale; a bid that shading put below the floor is raised to it, if worth it."""
+        """Bids of impressions (n,) at one scale; a bid that shading put below the floor is raised to it, if worth
+        it."""
         worth = np.minimum(rate * scale, float(MOST_PRICE))
         if self.market is None or cell is None:
             return in_nanos(worth)
@@ -86,7 +88,8 @@ class Priced:
         return self.market[0].cell(seen) if self.market else None
 
     def play(self, seen: Seen, budget: int, end: int, outcome: Outcome) -> IntArray:
-        """Bids (n,) of one budget until the instant `end`, tick by tick, each tick after the outcome of those before."""
+        """Bids (n,) of one budget until the instant `end`, tick by tick, each tick after the outcome of those
+        before."""
         rate, cell, bids = self.rate(seen), self.cells(seen), np.zeros(seen.time.size, dtype=np.int64)
         if not seen.time.size:
             return bids
@@ -115,7 +118,8 @@ def priced(
     train: AuctionLog, events: IntArray, *, first_price: bool,
     calibrated: bool = True, paced: bool = True, shaded: bool = True,
 ) -> Priced:
-    """Learn from a training part; `events` (n,) are its clicks, or its conversions. The three parts can be left out, for comparison."""
+    """Learn from a training part; `events` (n,) are its clicks, or its conversions. The three parts can be left out,
+    for comparison."""
     won = ~train.censored
     calibration = calibrate(train.seen.rate[won], train.seen.segment[won], events[won]) if calibrated else None
     market = learn(train.seen, train.market_price, train.censored) if first_price and shaded else None
@@ -148,4 +152,5 @@ def _seconds_by_hour(start: int, end: int) -> FloatArray:
     edges = np.unique(np.concatenate([[start, end], np.arange(start // (3600 * MICRO) + 1,
                                                               end // (3600 * MICRO) + 1) * 3600 * MICRO]))
     edges = edges[(edges >= start) & (edges <= end)]
-    return np.bincount(edges[:-1] // (3600 * MICRO) % HOURS, np.diff(edges) / MICRO, HOURS)
+    seconds = np.bincount(edges[:-1] // (3600 * MICRO) % HOURS, np.diff(edges) / MICRO, HOURS)
+    return np.asarray(seconds, dtype=np.float64)
