@@ -28,21 +28,22 @@ class World:
     conversion_rate: FloatArray  # (n,) of an impression
 
 
-def world(seed: int, auctions: int = 500_000, days: int = 10) -> World:
-    """A log of about `auctions` won auctions over `days` days."""
+def world(seed: int, auctions: int = 500_000, days: int = 10, *, calm: bool = False) -> World:
+    """A log of about `auctions` won auctions over `days` days; a calm one has no drift and no biased predictions."""
     random = np.random.default_rng([seed, 20261123])
-    time = _times(random, auctions, days)
+    drift = 0.0 if calm else 1.0
+    time = _times(random, auctions, days, drift)
     n, hour, day = time.size, time // (3600 * MICRO) % 24, (time - START) // DAY
     segment = random.choice(SEGMENTS, n, p=random.dirichlet(np.full(SEGMENTS, 2.0)))
     user, place = random.normal(0, 0.9, n), random.normal(0, 0.5, n)
     log_odds = (-6.3 + random.normal(0, 0.5, SEGMENTS)[segment] + user + place
                 + 0.25 * np.sin((hour - 15) / 24 * 2 * np.pi) + 0.2 * np.maximum(user, 0) * place)
     click_rate = 1 / (1 + np.exp(-log_odds))
-    told = log_odds + random.normal(0, 0.4, n) + random.normal(0, 0.2, SEGMENTS)[segment]
-    predicted = 1 / (1 + np.exp(-(1.25 * (told + 6) - 6)))
+    told = log_odds + drift * (random.normal(0, 0.4, n) + random.normal(0, 0.2, SEGMENTS)[segment])
+    predicted = 1 / (1 + np.exp(-((1 + 0.25 * drift) * (told + 6) - 6)))
     eager = random.normal(0, 0.5, SEGMENTS)[segment] + 0.3 * user + random.normal(0, 0.3, n)
     buys = np.minimum(0.04 * np.exp(eager), 0.9)
-    price, floor = _prices(random, n, hour, day, days, user, place, segment)
+    price, floor = _prices(random, n, hour, day, days, user, place, segment, drift)
     click = random.random(n) < click_rate
     conversion = (click & (random.random(n) < buys)).astype(np.int64)
     known_buys = 0.04 * np.exp(0.8 * np.log(buys / 0.04) + random.normal(0, 0.2, n))
@@ -65,10 +66,11 @@ def table(made: World) -> pa.Table:
     })
 
 
-def _times(random: np.random.Generator, auctions: int, days: int) -> IntArray:
+def _times(random: np.random.Generator, auctions: int, days: int, drift: float) -> IntArray:
     hours = np.arange(days * 24)
     volume = 1 + 0.6 * np.sin((hours % 24 - 14) / 24 * 2 * np.pi) + 0.15 * (hours // 24 % 7 >= 5)
-    volume *= np.exp(np.repeat(np.cumsum(random.normal(0, 0.08, days)), 24) + random.normal(0, 0.1, hours.size))
+    volume *= np.exp(drift * (np.repeat(np.cumsum(random.normal(0, 0.08, days)), 24)
+                              + random.normal(0, 0.1, hours.size)))
     counts = random.poisson(auctions * volume / volume.sum())
     within = random.random(counts.sum()) * 3600 * MICRO
     return np.sort(START + np.repeat(hours, counts) * 3600 * MICRO + within.astype(np.int64))
@@ -76,10 +78,10 @@ def _times(random: np.random.Generator, auctions: int, days: int) -> IntArray:
 
 def _prices(
     random: np.random.Generator, n: int, hour: IntArray, day: IntArray, days: int,
-    user: FloatArray, place: FloatArray, segment: IntArray,
+    user: FloatArray, place: FloatArray, segment: IntArray, drift: float,
 ) -> tuple[IntArray, IntArray]:
     """Highest competing bid and floor of each auction, nanos."""
-    level = np.exp(np.cumsum(random.normal(0, 0.07, days)))[day]
+    level = np.exp(drift * np.cumsum(random.normal(0, 0.07, days)))[day]
     retargets = random.random(n) < 0.35
     retargeter = np.where(retargets, np.exp(0.4 + 0.55 * user + 0.25 * place + random.normal(0, 0.5, n)), 0)
     last_hour = random.integers(16, 24, days)[day]
@@ -88,7 +90,7 @@ def _prices(
     crowd = 2 + 3 * (1 + np.sin((hour - 14) / 24 * 2 * np.pi))
     tail = 0.35 * random.gamma(1.6, 0.5, n) * np.log1p(crowd + random.exponential(2, n))
     enters = int(random.integers(2, days))
-    campaign = ((day >= enters) & (day < enters + 3) & (segment < 4)) * random.gamma(4.0, 0.35, n)
+    campaign = drift * ((day >= enters) & (day < enters + 3) & (segment < 4)) * random.gamma(4.0, 0.35, n)
     floor = random.choice([0.0, 0.1, 0.3, 0.6], n, p=[0.4, 0.3, 0.2, 0.1])
     price = np.maximum.reduce([retargeter, brand, tail, campaign]) * level
     return (price * CPM).astype(np.int64), (floor * CPM).astype(np.int64)

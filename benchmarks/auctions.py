@@ -4,7 +4,8 @@
  Measured, for each budget: clicks that a strategy buys in the last 40 % of a log, by those of ours: the geometric
 mean over seeds with a 95 % interval (t of the log ratio), and on how many seeds ours has more. Clicks are expected
 ones, by the world's truth, so that who happened to click adds no noise; `--counted` counts clicks that happened.
-`--conversions` bids for conversions and counts those. `--parts` takes ours apart: without calibration, pacing or
+`--conversions` bids for conversions and counts those. `--calm` is a market without drift and predictions
+without bias, where little is left to gain. `--parts` takes ours apart: without calibration, pacing or
 shading, and linear under our pacing. The market (`benchmarks/auction_world.py`) is none that a strategy contains.
 Every strategy learns from the first 60 % alone. `--size` times a replay of so many auctions instead; `--write FILE`
 writes the first seed's log, for `moe replay`.
@@ -54,7 +55,7 @@ def compare(args: argparse.Namespace, first_price: bool) -> None:
     got = np.empty((args.seeds, len(names), len(BUDGETS)))
     spend = np.empty_like(got)
     for seed in range(args.seeds):
-        log, instant = judged(world(args.first + seed, args.auctions), args.conversions, args.counted)
+        log, instant = judged(world(args.first + seed, args.auctions, calm=args.calm), args.conversions, args.counted)
         rows = replay(log, instant, [float(b) for b in BUDGETS], names, first_price=first_price,
                       conversions=args.conversions)
         got[seed] = _grid(rows, "conversions" if args.conversions else "clicks", names)
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--auctions", type=int, default=500_000, help="of a log")
     parser.add_argument("--conversions", action="store_true")
     parser.add_argument("--counted", action="store_true")
+    parser.add_argument("--calm", action="store_true")
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--size", type=int, help="time a replay of so many auctions")
     parser.add_argument("--write", type=Path, help="write a log, CSV or Parquet")

@@ -84,8 +84,10 @@ class Pacer:
         error = np.log((self._cost / self._target + ACTIONS) / (self._actions + ACTIONS))
         # The target's own weight halves the error that is seen, so the gain is twice a quarter.
         step = np.clip(np.exp((1 - memory) / 2 * error), 1 / MOST_STEP, MOST_STEP)
+        binds = self.price == self._action_price
         # From the price in force, so that a price that did not bind has not run away when it must.
-        self._action_price = float(np.clip(self.price * step, self._prices[0], self._prices[-1]))
+        moved = float(np.clip(self.price * step, self._prices[0], self._prices[-1]))
+        self._action_price = moved if binds or error > 0 else 0.0
 
 
 def _check(budget: float, plan: FloatArray, prices: FloatArray, target: float | None) -> None:
