@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
-MEMORY = 1 / 12
-"""Share of the plan's spend over which the observed level is remembered."""
-TRUST = 1 / 100
-"""Share of the budget that the plan's own level counts for beside what was observed."""
+MEMORY = 1 / 6
+"""Share of the money left over which the observed level is remembered: the nearer the end, the faster it is learnt."""
+TRUST = 1 / 50
+"""Share of the budget that the plan's own level counts for at first, and over which it is remembered at least."""
+LEVELS = (0.1, 10.0)
+"""Least and largest observed over planned spend that is believed: an outage says nothing of what comes after."""
 ACTIONS = 20.0
 """Actions over which the cost per action is remembered, and for which its target counts."""
 MOST_STEP = 2.0
@@ -36,9 +38,8 @@ class Pacer:
         self._plan, self._prices = np.asarray(plan, dtype=np.float64), np.asarray(prices, dtype=np.float64)
         _check(budget, self._plan, self._prices, cost_per_action)
         self._ahead = np.vstack([self._plan[::-1].cumsum(axis=0)[::-1], np.zeros(self._prices.size)])
-        self.left, self._trust, self._tick = float(budget), TRUST * budget, 0
-        self._forget = MEMORY * budget
-        self._spent = self._expected = 0.0
+        self.left, self._tick = float(budget), 0
+        self._spent = self._expected = self._trust = TRUST * budget
         self._target, self._cost, self._actions = cost_per_action, 0.0, 0.0
         self._action_price = 0.0
         self.price = self._solved()
@@ -46,7 +47,7 @@ class Pacer:
     @property
     def level(self) -> float:
         """Observed over planned spend of late, 1 where nothing was seen."""
-        return (self._spent + self._trust) / (self._expected + self._trust)
+        return float(np.clip(self._spent / self._expected, *LEVELS)) if self._expected else 1.0
 
     def update(self, spend: float, actions: float = 0.0) -> float:
         """What the tick spent and brought at `price`; the next tick's price. Raises ValueError on an overspend."""
@@ -55,7 +56,7 @@ class Pacer:
         if not 0 <= spend <= self.left or actions < 0:
             raise ValueError(f"a tick spent {spend} of the {self.left} left: the cap is the caller's to keep")
         expected = float(np.interp(self.price, self._prices, self._plan[self._tick]))
-        keep = np.exp(-max(expected, spend) / self._forget) if self._forget else 0.0
+        keep = np.exp(-max(expected, spend) / max(MEMORY * self.left, self._trust)) if self._trust else 0.0
         self._spent, self._expected = keep * self._spent + spend, keep * self._expected + expected
         self.left -= spend
         self._tick += 1
