@@ -54,7 +54,7 @@ def multipliers(
     percent = {name: np.clip(np.rint(100 * np.expm1(f)), least, most).astype(np.int64) for name, f in held.items()}
     center = _mean(np.log(wanted) - sum(np.log1p(p / 100)[codes[name]] for name, p in percent.items()), weight)
     whole_base = max(int(np.rint(np.exp(center))), 1)
-    # Sums before the product: 10 000 times whole hundredths are whole numbers, so that a bid is exact before it is rounded down.
+    # Whole numbers of any size, so that a bid is exact before it is rounded down.
     product, scale = np.full(wanted.shape, whole_base, dtype=object), 1
     for name, p in percent.items():
         product, scale = product * (100 + p[codes[name]]).astype(object), scale * 100
@@ -77,15 +77,15 @@ def _nearest(
     """Weighted least squares of log bids on the levels, each dimension's mean at 0; and the constant (backfitting)."""
     base = _mean(log_bid, weight)
     effect = {name: np.zeros(int(c.max()) + 1) for name, c in codes.items()}
-    mass = {name: np.bincount(c, weight, effect[name].size) for name, c in codes.items()}
+    mass = {name: np.bincount(c, weight, effect[name].size).astype(np.float64) for name, c in codes.items()}
     for _ in range(ROUNDS):
         largest = 0.0
         for name, c in codes.items():
             rest = log_bid - base - sum(effect[o][codes[o]] for o in codes if o != name)
-            new = np.bincount(c, weight * rest, mass[name].size)
-            new = np.divide(new, mass[name], out=np.zeros_like(new), where=mass[name] > 0)
-            shift = float(np.average(new, weights=mass[name])) if mass[name].any() else 0.0
-            new = np.where(mass[name] > 0, new - shift, 0.0)
+            sums = np.bincount(c, weight * rest, mass[name].size)
+            mean = np.divide(sums, mass[name], out=np.zeros_like(sums), where=mass[name] > 0)
+            shift = float(np.average(mean, weights=mass[name])) if mass[name].any() else 0.0
+            new = np.where(mass[name] > 0, mean - shift, 0.0)
             base += shift
             largest = max(largest, float(np.abs(new - effect[name]).max(initial=0.0)))
             effect[name] = new
@@ -128,4 +128,4 @@ def _check(
     if not (np.isfinite(bid).all() and (bid > 0).all() and np.isfinite(clicks).all() and (clicks >= 0).all()):
         raise ValueError("bids must be above 0 and clicks not negative: a row that gets no bid is an exclusion")
     if any((c < 0).any() for c in codes.values()) or not elasticity > 0 or not -100 < least <= 0 <= most:
-        raise ValueError("levels are codes from 0, the elasticity is above 0, and the range holds 0 and is above −100 %")
+        raise ValueError("levels are codes from 0, the elasticity is above 0, the range holds 0 and is above −100 %")

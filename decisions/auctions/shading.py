@@ -107,7 +107,15 @@ def shading(market: MarketPrices) -> Shading:
     worth = np.geomspace(max(bid[0] / 2, 1.0), bid[-1] * 50, WORTHS)
     best = np.empty((market.below.shape[0], worth.size))
     for j, v in enumerate(worth):
-        surplus = np.where(bid <= v, v - bid, 0.0) * market.below
-        at = np.argmax(surplus, axis=1)
-        best[:, j] = np.where(surplus[np.arange(at.size), at] > 0, bid[at], 0.0)
+        best[:, j] = best_bids(np.full(len(best), v), bid, market.below)
     return Shading(worth, best)
+
+
+def best_bids(worth: FloatArray, bid: FloatArray, win_rate: FloatArray) -> FloatArray:
+    """The bid of the grid (g,) with the largest (worth − bid)·win rate, (m,); 0 where none has a surplus.
+
+    `worth` (m,) in the bids' unit, `win_rate` (m, g) the share won at each bid of the grid.
+    """
+    surplus = np.maximum(worth[:, None] - bid, 0.0) * win_rate
+    at = np.argmax(surplus, axis=1)
+    return np.where(surplus[np.arange(at.size), at] > 0, bid[at], 0.0)
