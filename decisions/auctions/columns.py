@@ -24,6 +24,7 @@ BoolArray = NDArray[np.bool_]
 
 
 def as_array(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
+    """The values as numpy has them."""
     return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy())
 
 
@@ -114,10 +115,11 @@ class Columns:
 
 
 def names_of(path: Path) -> list[str]:
+    """The file's own names of its columns. Raises FileFault where there is no such file, or none that can be read."""
     try:
         if path.suffix == ".parquet":
             return list(pyarrow.parquet.read_schema(path).names)
-        return _header(path)[1]
+        return [name.strip('"') for name in _header(path)[1]]
     except FileNotFoundError:
         raise FileFault(f"there is no file {path}", "give the path of a CSV or Parquet file") from None
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
@@ -129,7 +131,7 @@ def _header(path: Path) -> tuple[str, list[str]]:
     with pa.input_stream(str(path), compression="detect") as stream:
         line = stream.read(65_536).split(b"\n")[0].decode("utf-8-sig").rstrip("\r")
     delimiter = max("\t,;", key=line.count)
-    return delimiter, [name.strip('"') for name in line.split(delimiter)]
+    return delimiter, line.split(delimiter)
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
@@ -138,9 +140,13 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
         whole = {c: pc.cast(found[c], pa.int8()) if pa.types.is_boolean(found[c].type) else found[c] for c in columns}
         return pa.table({c: pc.cast(values, pa.string()) for c, values in whole.items()})
     try:
+        delimiter, names = _header(path)
+        # Tab separated logs hold user agents and addresses as they came, lone quotation marks and all.
+        plain = delimiter == "\t" and not any('"' in name for name in names)
+        parse = pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False if plain else '"')
         with pa.input_stream(str(path), compression="detect") as stream:
             return pyarrow.csv.read_csv(
-                stream, parse_options=pyarrow.csv.ParseOptions(delimiter=_header(path)[0]),
+                stream, parse_options=parse,
                 convert_options=pyarrow.csv.ConvertOptions(
                     include_columns=columns, column_types=dict.fromkeys(columns, pa.string())),
             )

@@ -113,8 +113,9 @@ def _check(train: AuctionLog, judged: AuctionLog, conversions: bool) -> None:
     if not events.sum():
         raise ValueError(f"the training part has no {'conversion' if conversions else 'click'} to learn from: "
                          "give a longer log, or a larger training share")
-    if not train.seconds or not judged.seconds or not judged.cost.sum():
-        raise ValueError("each part of the log needs auctions over some time, the judged one with prices above 0")
+    prices = [part.market_price[~part.censored].max(initial=0) for part in (train, judged)]
+    if not train.seconds or not judged.seconds or not min(prices):
+        raise ValueError("each part of the log needs auctions over some time, with known prices above 0")
 
 
 Player = Callable[[AuctionLog, int], IntArray]
@@ -156,8 +157,9 @@ class _Trained:
         """The best strategy and scale of each budget."""
         found = [(-1.0, families[0], 1.0)] * len(self._budgets)
         for family in families:
-            critical = family.critical(self._train.market_price[~self._train.censored].astype(np.float64),
-                                       self._train.seen.rate[~self._train.censored])
+            priced_above_0 = ~self._train.censored & (self._train.market_price > 0)
+            critical = family.critical(self._train.market_price[priced_above_0].astype(np.float64),
+                                       self._train.seen.rate[priced_above_0])
             scales = np.quantile(critical, WON) * (1 + 1e-9)
             coarse = self._returned(family, scales, self._budgets)
             for j, budget in enumerate(self._budgets):

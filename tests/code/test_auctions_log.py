@@ -120,6 +120,18 @@ def test_the_row_at_fault_is_the_file_s_own_where_a_campaign_is_picked(tmp_path:
         read(written(tmp_path, text), campaign="c")
 
 
+def test_a_log_in_ipinyou_s_form(tmp_path: Path) -> None:
+    """Tab separated, 17 digits an instant, floors and prices a thousand, an open quotation mark in the user agent."""
+    head = "click\tweekday\thour\ttimestamp\tuseragent\tslotprice\tpayprice\tadvertiser\n"
+    rows = "".join(f"{int(i % 9 == 0)}\t6\t{i % 2}\t201306060001{i:05}\tMozilla \"5.0 {i}\t5\t{20 + i}\t1458\n"
+                   for i in range(100, 160))
+    names = {"time": "timestamp", "market_price": "payprice", "bid_floor": "slotprice", "campaign": "advertiser"}
+    path = written(tmp_path, head + rows + rows.replace("1458", "3386"), "train.log.txt")
+    log, _ = read(path, names, campaign="1458", features=["weekday", "hour"])
+    assert 35 < len(log) < 60
+    assert log.market_price[-1] == 179 * 10**6 and (log.seen.bid_floor == 5 * 10**6).all()
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(FileFault, match="there is no file"):
         read(tmp_path / "none.csv")

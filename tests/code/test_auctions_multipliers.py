@@ -60,6 +60,8 @@ def test_two_groups_far_apart_are_clipped_and_the_loss_is_told() -> None:
     fits = multipliers([100, 10_000], [1.0, 1.0], {"segment": code})
     assert fits.lost_to_range == pytest.approx(0, abs=1e-6)
     assert fits.bid / [100, 10_000] == pytest.approx([1, 1], rel=0.05)
+    uneven = multipliers([100, 8_000], [9.0, 1.0], {"segment": code})  # their mean is near the first
+    assert uneven.bid / [100, 8_000] == pytest.approx([1, 1], rel=0.05)
     far = multipliers([100, 400_000], [1.0, 1.0], {"segment": code})
     assert far.percent["segment"].tolist() == [-90, 900]
     assert far.clipped["segment"].tolist() == [0, 1]

@@ -193,6 +193,25 @@ def test_few_events_leave_a_prediction_nearly_as_it_was() -> None:
     assert kept.intercept == pytest.approx(0, abs=0.5)
 
 
+@pytest.mark.parametrize("first_price", [False, True])
+def test_short_logs_of_few_auctions_and_free_ones_are_replayed(first_price: bool) -> None:
+    """Two hours, 400 auctions of which some cost nothing and some were lost, one click in each part."""
+    random = np.random.default_rng(8)
+    n = 400
+    zeros = np.zeros(n, dtype=np.int64)
+    lost = random.random(n) < 0.3
+    price = random.integers(0, 5, n) * 10**5
+    click = zeros.copy()
+    click[np.flatnonzero(~lost)[[5, -5]]] = 1
+    seen = Seen(np.sort(random.integers(0, 7_200 * MICRO, n)), random.uniform(0.001, 0.1, n), zeros, zeros)
+    log = AuctionLog(seen, price, lost, click, zeros)
+    rows = replay(log, log.instant(0.6), BUDGETS, first_price=first_price)
+    assert all(0 <= r.spend_nanos <= r.budget_nanos for r in rows)
+    assert all(r.impressions > 0 for r in rows if r.strategy == "ours")
+    with pytest.raises(ValueError, match="known prices above 0"):
+        replay(replace(log, market_price=zeros), log.instant(0.6), BUDGETS)
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"budgets": [0.0]}, "above 0, at most 1"),
     ({"budgets": []}, "above 0, at most 1"),
