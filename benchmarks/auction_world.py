@@ -1,5 +1,6 @@
 """Auction logs from a market that no strategy of `decisions.auctions` contains.
- The market price is the highest of several kinds of bidders: retargeters, who see a noisy part of what makes people
+
+The market price is the highest of several kinds of bidders: retargeters, who see a noisy part of what makes people
 click and bid more for it; brand campaigns with round prices and daily budgets that run out in the evening; a long
 tail of many small bidders, whose number follows the volume; and now and then a campaign that enters for some days.
 Volume follows the hour and the weekday. The click rate is logistic in latent traits of user, place and hour; what the

@@ -1,7 +1,8 @@
 """Bidding strategies beside each other, on generated auction logs, at second and first price.
 
     python -m benchmarks.auctions --seeds 20
- Measured, for each budget: clicks that a strategy buys in the last 40 % of a log, by those of ours: the geometric
+
+Measured, for each budget: clicks that a strategy buys in the last 40 % of a log, by those of ours: the geometric
 mean over seeds with a 95 % interval (t of the log ratio), and on how many seeds ours has more. Clicks are expected
 ones, by the world's truth, so that who happened to click adds no noise; `--counted` counts clicks that happened.
 `--conversions` bids for conversions and counts those. `--calm` is a market without drift and predictions

@@ -1,5 +1,6 @@
 """Predicted rates put right by what happened: a line on the log-odds, and a shrunk ratio a segment.
- The line is Platt's (1999, Probabilistic outputs for support vector machines), fitted as a posterior mode: a prior of
+
+The line is Platt's (1999, Probabilistic outputs for support vector machines), fitted as a posterior mode: a prior of
 standard deviation 0.3 on its slope keeps it near the prediction where events are few.
 """
 

@@ -37,7 +37,8 @@ def problems(
     forbidden: Collection[tuple[str | None, str]] = (),
 ) -> list[Problem]:
     """Problems of a bid table; none where it may be released.
- `bids` are rows with `line_id`, `segment`, `line_name`, `bid`, `expected_spend` (Decimal), and optional `bid_cap`
+
+    `bids` are rows with `line_id`, `segment`, `line_name`, `bid`, `expected_spend` (Decimal), and optional `bid_cap`
     (the smaller of it and the platform's holds) and `percent` (a mapping of dimension to whole percent). `budget` is
     the allocation by `line_id`. `forbidden` are segments that a policy does not allow, by line, or with None for
     every line; a bid of 0 there is no bid.

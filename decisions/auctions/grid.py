@@ -1,5 +1,6 @@
 """The bids of one line for every segment × placement × hour block, and the form in which a platform takes them.
- What a click is worth comes from `decisions.bids`: calibrated conversion rate × value over the allocation's shadow
+
+What a click is worth comes from `decisions.bids`: calibrated conversion rate × value over the allocation's shadow
 price, paced to the line's budget. Placement, hour block and inventory quality (domain, position) scale it by their
 factors (`ratios.factors`), which thin data pull to 1. At first price it is shaded by the win rate; last come floor
 and cap.
@@ -33,7 +34,8 @@ def line_bids(
     bid_floor: int, bid_cap: int, win_rate: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> LineBids:
     """Bids of m combinations: their segments' bids (m,) times the factor of each dimension's level.
- `clicks` (m,) expected; `levels` of every dimension that has a percentage on the platform, the segment's too, codes
+
+    `clicks` (m,) expected; `levels` of every dimension that has a percentage on the platform, the segment's too, codes
     from 0 (m,); `factors` of some of them and of inventory quality, each (levels,). `win_rate` at first price: a grid
     of bids (g,) and the share won at each (m, g). Raises ValueError on bad input.
     """

@@ -1,7 +1,8 @@
 """An auction log: one row an auction, with the highest competing bid, and what the impression led to.
 
 Prices are int64 nanos: 10⁻⁹ currency units an impression, or 10⁻⁶ a thousand impressions, so that sums are exact.
- Censoring: the highest competing bid is known where the logger won (the exchange told the price) and nowhere else. A
+
+Censoring: the highest competing bid is known where the logger won (the exchange told the price) and nowhere else. A
 lost row says only that the price was at least the logger's bid; such a row is `censored`, and its `market_price`
 holds that bid. A replay counts it as lost at any bid, and counts beside it how many bids were above what is known.
 Public logs such as iPinYou's hold won auctions only: there a replay speaks of the auctions that the logger won.

@@ -3,7 +3,8 @@
 A platform multiplies the percentages of an auction's segment, placement and hour block, each from −90 % to +900 % and
 whole, onto the base bid. The bids that are wanted for each combination are seldom such a product: the nearest one, in
 logarithms and weighted by clicks, is a weighted additive fit.
- What a bid loses: where clicks grow with the power e of the bid up to what a click is worth, and each is paid at what
+
+What a bid loses: where clicks grow with the power e of the bid up to what a click is worth, and each is paid at what
 it took to win it, a bid of ρ times the wanted one keeps ρᵉ·(1 + e − e·ρ) of the surplus: all of it at ρ = 1, for e =
 1 all but (1 − ρ)².
 """
@@ -41,10 +42,11 @@ def multipliers(
     least: int = LEAST, most: int = MOST,
 ) -> Multipliers:
     """The base bid and percentages nearest to the wanted bids of m rows of one line.
- `bid` (m,) ten-thousandths of the currency unit, above 0; `clicks` (m,) expected, the rows' weights; `levels` of each
-    dimension the row's level, codes from 0. `elasticity` of clicks to the bid is for the losses alone. `least` and
-    `most`: the platform's range. A row that should not be bid for at all is an exclusion, which no multiplier says:
-    leave it out. Raises ValueError on bad input.
+
+    `bid` (m,) ten-thousandths of the currency unit, above 0; `clicks` (m,) expected, the rows' weights; `levels` of
+    each dimension the row's level, codes from 0. `elasticity` of clicks to the bid is for the losses alone. `least`
+    and `most`: the platform's range. A row that should not be bid for at all is an exclusion, which no multiplier
+    says: leave it out. Raises ValueError on bad input.
     """
     wanted, weight = np.asarray(bid, dtype=np.float64), np.asarray(clicks, dtype=np.float64)
     codes = {name: np.asarray(level, dtype=np.int64) for name, level in levels.items()}

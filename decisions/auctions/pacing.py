@@ -1,5 +1,6 @@
 """Pacing: the price of money that makes a budget last, corrected after every tick by what was spent.
- A bid is an impression's worth over the shadow price λ (Balseiro & Gur 2019, Learning in repeated auctions with
+
+A bid is an impression's worth over the shadow price λ (Balseiro & Gur 2019, Learning in repeated auctions with
 budgets). The plan says what each tick ahead is expected to spend at each λ; its level follows the observed spend, and
 λ solves level × spend ahead at λ = money left, so that a λ holds as long as the plan is right: spend follows the
 demand instead of the clock.
@@ -27,7 +28,8 @@ MOST_STEP = 2.0
 
 class Pacer:
     """Shadow price of a budget over T ticks.
- `plan` (T, g) is the expected spend of each tick at each of the g `prices`, which rise; a plan never rises with the
+
+    `plan` (T, g) is the expected spend of each tick at each of the g `prices`, which rise; a plan never rises with the
     price. `budget` and spends are in one unit of money. Spending within `left` after every tick is the caller's part;
     `price` is infinite once nothing is left. Raises ValueError on a plan or a budget that cannot be paced.
     """
@@ -66,8 +68,7 @@ class Pacer:
         return self.price
 
     def _solved(self) -> float:
-        """The price at which the rest of the plan spends what is left, or the cost per action's, where that is
-        larger."""
+        """The price at which the rest of the plan spends what is left; the cost per action's, if that is larger."""
         if self.left <= 0:
             return np.inf
         ahead = self._ahead[self._tick] * self.level

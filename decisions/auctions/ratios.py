@@ -1,5 +1,6 @@
 """How much more, or less, a group converts than expected: ratios that thin data pull to 1.
- Conversions of a group are Poisson with mean `expected × ratio`, the ratios gamma with mean 1 and a variance
+
+Conversions of a group are Poisson with mean `expected × ratio`, the ratios gamma with mean 1 and a variance
 estimated from all groups (empirical Bayes; Morris 1983, Parametric empirical Bayes inference; DuMouchel 1999 for the
 gamma-Poisson form). Where groups differ by no more than chance, the variance is 0 and every ratio 1.
 """

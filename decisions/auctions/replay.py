@@ -1,8 +1,10 @@
 """Replay strategies against a log: learn on its first part, bid in the rest, and count what they would have bought.
- Every strategy gets the same training part, and every scale the same number of replays of it. Tuning maximises the
+
+Every strategy gets the same training part, and every scale the same number of replays of it. Tuning maximises the
 sum of calibrated rates of what was won: at small budgets a training part has a handful of clicks, and to choose by
 those is to choose noise. The training part's budget is the judged part's, by the length of the two.
- An auction is won by a bid above the market price, not below the floor; it costs the larger of the two at second
+
+An auction is won by a bid above the market price, not below the floor; it costs the larger of the two at second
 price, the bid at first price. The first auction won that the money left cannot pay ends the replay of its budget: no
 nano is overspent.
 """
@@ -84,9 +86,9 @@ def replay(
     log: AuctionLog, judged_from: int, budgets: Sequence[float], strategies: Sequence[str] = STRATEGIES, *,
     first_price: bool = False, conversions: bool = False,
 ) -> list[Bought]:
-    """Replay each strategy under each budget, a share of what the judged part costs at second price: strategy by
-    strategy.
- The log before the instant `judged_from` trains. Its rates predict what is bought: clicks, or with `conversions`
+    """Replay each strategy, in their order, under each budget, a share of what the judged part costs at second price.
+
+    The log before the instant `judged_from` trains. Its rates predict what is bought: clicks, or with `conversions`
     those. Raises ValueError on an unknown strategy, a share out of range, or a part without events.
     """
     known = sorted({*STRATEGIES, *VARIANTS})

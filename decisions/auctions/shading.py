@@ -1,5 +1,6 @@
 """What bids win, learnt from won and lost auctions, and the bid of the largest expected surplus at first price.
- The share of auctions with a market price below a bid is 1 minus the product-limit estimate of survival (Kaplan &
+
+The share of auctions with a market price below a bid is 1 minus the product-limit estimate of survival (Kaplan &
 Meier 1958), which uses a lost auction for what it says: its price was not below the logger's bid. A small cell is
 pulled to a larger one. At first price a bid b of an impression worth v keeps (v − b)·F(b); the best b is found on a
 grid of prices.

@@ -77,8 +77,7 @@ class Priced:
         return self.calibration(seen.rate, seen.segment) if self.calibration else seen.rate
 
     def bid(self, rate: FloatArray, cell: IntArray | None, floor: IntArray, scale: float) -> IntArray:
-        """Bids of impressions (n,) at one scale; a bid that shading put below the floor is raised to it, if worth
-        it."""
+        """Bids of impressions (n,) at one scale; one that shading put below the floor is raised to it, if worth it."""
         worth = np.minimum(rate * scale, float(MOST_PRICE))
         if self.market is None or cell is None:
             return in_nanos(worth)
@@ -88,8 +87,7 @@ class Priced:
         return self.market[0].cell(seen) if self.market else None
 
     def play(self, seen: Seen, budget: int, end: int, outcome: Outcome) -> IntArray:
-        """Bids (n,) of one budget until the instant `end`, tick by tick, each tick after the outcome of those
-        before."""
+        """Bids (n,) of one budget until the instant `end`, tick by tick, each after the outcome of those before."""
         rate, cell, bids = self.rate(seen), self.cells(seen), np.zeros(seen.time.size, dtype=np.int64)
         if not seen.time.size:
             return bids
@@ -118,8 +116,7 @@ def priced(
     train: AuctionLog, events: IntArray, *, first_price: bool,
     calibrated: bool = True, paced: bool = True, shaded: bool = True,
 ) -> Priced:
-    """Learn from a training part; `events` (n,) are its clicks, or its conversions. The three parts can be left out,
-    for comparison."""
+    """Learn from a training part; `events` (n,) are its clicks, or its conversions. Parts can be left out."""
     won = ~train.censored
     calibration = calibrate(train.seen.rate[won], train.seen.segment[won], events[won]) if calibrated else None
     market = learn(train.seen, train.market_price, train.censored) if first_price and shaded else None
