@@ -60,6 +60,8 @@ class Budget(_Part):
 class Bids(_Part):
     floor: Annotated[Decimal, Field(ge=0)] = Decimal("0.01")
     cap: Annotated[Decimal, Field(gt=0)]
+    forbidden: tuple[str, ...] = ()
+    "Segments that policy allows no bid for."
 
 
 class Unit(_Part):

@@ -12,6 +12,7 @@ from moe.jobs import Night
 PRIOR_CONVERSIONS = 10.0
 """Conversions that the unit's mean value counts for in each line's own value of a conversion."""
 DAYS = 7.0
+FORBIDDEN = "No bid: policy forbids this segment"
 
 
 def bid(
@@ -31,6 +32,8 @@ def bid(
     seen = [recent[r["line_id"], r["segment"]] for r in rows]
     clicks = _expected_clicks(rows, seen, lines)
     whole = allocation.to_pylist()[0]
+    forbidden = np.array([r["segment"] in night.unit.bids.forbidden for r in rows], dtype=np.bool_)
+    cap = np.where(forbidden, 0, int(night.unit.bids.cap * SCALE))
     made = bids(
         np.array([order.index(r["line_id"]) for r in rows], dtype=np.int64),
         np.array([r["conversion_rate"] for r in rows]),
@@ -41,8 +44,8 @@ def bid(
         whole["shadow_price"],
         # A click never costs more than it returns; conversions without a value have no such price.
         price_floor=1.0 if objective_is_money else 1e-9,
-        bid_floor=int(night.unit.bids.floor * SCALE),
-        bid_cap=int(night.unit.bids.cap * SCALE),
+        bid_floor=np.where(forbidden, 0, int(night.unit.bids.floor * SCALE)),
+        bid_cap=cap,
         landscape=_landscape(response, rows),
     )
     no_budget = [lines[r["line_id"]]["budget"] == 0 for r in rows]
@@ -52,7 +55,7 @@ def bid(
         "line_name": [lines[r["line_id"]]["line_name"] for r in rows],
         "business_date": pa.array([night.decided_day] * len(rows), pa.date32()),
         "bid": _bid_money(made.bid),
-        "bid_cap": _bid_money([int(night.unit.bids.cap * SCALE)] * len(rows)),
+        "bid_cap": _bid_money(cap),
         "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
         "click_rate": pa.array([r["click_rate"] for r in rows], pa.float64()),
         "conversion_rate": pa.array([r["conversion_rate"] for r in rows], pa.float64()),
@@ -62,7 +65,7 @@ def bid(
         "expected_spend": _money(made.expected_spend_cents),
         "binding": ["no_budget" if none else (str(b) or "none")
                     for none, b in zip(no_budget, made.binding, strict=True)],
-        "reason": list(made.reason),
+        "reason": [FORBIDDEN if no else text for no, text in zip(forbidden, made.reason, strict=True)],
     })}
 
 

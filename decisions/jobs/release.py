@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from decisions.auctions.checks import Platform, problems
 from moe.jobs import Night
 
 GAP_ALLOWED = 0.001
@@ -17,7 +18,7 @@ def release(
     """The row of out.release__night."""
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
     bid_rows = bids.to_pylist()
-    held = _holds(lines, whole, bid_rows, warnings.to_pylist())
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), night)
     versions = sorted(set(scores.column("model_version").to_pylist()))
     return {"out.release__night": pa.table({
         "business_date": [night.decided_day],
@@ -41,7 +42,8 @@ def release(
 
 
 def _holds(
-    lines: list[dict[str, Any]], whole: dict[str, Any], bids: list[dict[str, Any]], warnings: list[dict[str, Any]]
+    lines: list[dict[str, Any]], whole: dict[str, Any], bids: list[dict[str, Any]], warnings: list[dict[str, Any]],
+    night: Night,
 ) -> list[str]:
     """Sentences that say why the candidate may not be made live; none where it may."""
     found = []
@@ -54,16 +56,10 @@ def _holds(
         found.append("Today's split is expected to return more.")
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")
-    above = [f"{r['line_name']} / {r['segment']}" for r in bids if r["bid"] > r["bid_cap"]]
-    if above:
-        found.append(f"Bids above their cap: {', '.join(above)}.")
-    budget = {r["line_id"]: r["budget"] for r in lines}
-    spend: dict[str, Decimal] = {}
-    for r in bids:
-        spend[r["line_id"]] = spend.get(r["line_id"], Decimal(0)) + r["expected_spend"]
-    over = [line for line, amount in sorted(spend.items()) if amount > budget[line]]
-    if over:
-        found.append(f"Bids are expected to overspend: {', '.join(over)}.")
+    limits = night.unit.bids
+    found += [problem.message for problem in problems(
+        bids, {r["line_id"]: r["budget"] for r in lines}, Platform(limits.floor, limits.cap),
+        {(None, segment) for segment in limits.forbidden})]
     late = [w["source"] for w in warnings if w["finding"] == "late" and w["message"].startswith("hold")]
     if late:
         found.append(f"Not delivered: {', '.join(late)}.")

@@ -250,3 +250,23 @@ def test_a_release_that_keeps_every_rule_is_not_held_and_a_broken_one_is() -> No
     held = release(night, table, whole, bids, scores, late)["out.release__night"].to_pylist()[0]
     assert held["held"]
     assert "Not delivered: google_ads" in held["hold_reason"]
+
+
+def test_a_forbidden_segment_gets_no_bid_and_a_table_that_bids_for_it_is_held() -> None:
+    night = Night(unit(), D)
+    outputs = decided(night)
+    scores, ads = bid_inputs(outputs)
+    table, whole = outputs["out.budget__line"], outputs["out.allocation__night"]
+    segment = scores.to_pylist()[0]["segment"]
+    strict = unit()
+    strict = strict.model_copy(update={"bids": strict.bids.model_copy(update={"forbidden": (segment,)})})
+    free = bid(night, table, whole, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
+    made = bid(Night(strict, D), table, whole, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
+    rows = [r for r in made.to_pylist() if r["segment"] == segment]
+    assert rows and all(r["bid"] == 0 == r["expected_spend"] for r in rows)
+    assert {r["reason"] for r in rows} == {"No bid: policy forbids this segment"}
+    none = empty("core.warning__finding")
+    kept, broken = (release(Night(strict, D), table, whole, bids, scores, none)["out.release__night"].to_pylist()[0]
+                    for bids in (made, free))
+    assert not kept["held"]
+    assert broken["hold_reason"].startswith("Policy forbids bids for: ")
