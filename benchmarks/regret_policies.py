@@ -5,12 +5,16 @@ To add one: a function `Seen -> int64 cents (lines,)`, and its line in `POLICIES
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 from scipy.optimize import minimize
 
 from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves, fit
+from decisions.fitting import fit as fit_posterior
+from decisions.fitting import history
+from decisions.fitting.simple import SIMPLE, as_curves
 from decisions.jobs.allocate import NO_CAP
 from decisions.jobs.curves import FIT_DAYS, LEAST_KNOWN
 from decisions.limits import Bounds, bounds
@@ -58,6 +62,20 @@ def fitted(seen: Seen, newest: int = FIT_DAYS) -> Curves:
         weights=share,
         day=np.repeat(np.arange(days - since), n),
     )
+
+
+def posterior(seen: Seen) -> Curves:
+    """Tonight's curves by `decisions.fitting`, Hill's with exponent 1 and no carry-over."""
+    days, n = seen.spend.shape
+    names = [str(at).zfill(4) for at in range(n)]
+    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
+    dates = [seen.first_day + timedelta(days=day) for day in range(days)]
+    known = history(
+        [(name, name, platform) for name, platform in zip(names, seen.platform, strict=True)],
+        names * days, np.repeat(dates, n).tolist(), seen.spend.ravel(), (seen.value / share).ravel(),
+        known=share.ravel(), clicks=seen.clicks.ravel(),
+    )
+    return as_curves(fit_posterior(known, specs=dict.fromkeys(set(seen.platform), SIMPLE)))
 
 
 def best_split(seen: Seen, response: Curves, step: float) -> np.ndarray:
@@ -156,5 +174,6 @@ POLICIES: dict[str, Callable[[World], Policy]] = {
     "last week's ROAS": lambda world: roas,
     "SLSQP, same curves": lambda world: slsqp,
     "ours": lambda world: ours,
+    "ours, posterior": lambda world: lambda seen: best_split(seen, posterior(seen), MAX_STEP),
     "ours, true curves": lambda world: true_curves(world, MAX_STEP),
 }

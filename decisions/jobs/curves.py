@@ -1,12 +1,15 @@
 """The job `curves`: fit the response of every budget line from what was known in the night."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from decisions.curves import Curves, fit
+from decisions.curves import Curves
+from decisions.fitting import fit
+from decisions.fitting import history as known_days
+from decisions.fitting.simple import SIMPLE, as_curves
 from moe import tables
 from moe.errors import MoeError
 from moe.jobs import Night
@@ -27,23 +30,27 @@ def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, p
     since = night.date - timedelta(days=FIT_DAYS - 1)
     rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night) and r["business_date"] >= since]
     names = {r["line_id"]: r["line_name"] for r in sorted(rows, key=lambda r: r["business_date"])}
-    lines = sorted(names)
+    platforms = {r["line_id"]: r["platform"] for r in rows}
     share = _share_known(rows, deliveries, night)
     outcome = np.array([np.nan if r[objective] is None else float(r[objective]) for r in rows]) / share
     try:
         fitted = fit(
-            [lines.index(r["line_id"]) for r in rows],
-            np.array([float(r["spend"]) for r in rows]),
-            outcome,
-            len(lines),
-            weights=share,
-            day=_day_index([r["business_date"] for r in rows]),
+            known_days(
+                [(line, line, platform) for line, platform in sorted(platforms.items())],
+                [r["line_id"] for r in rows],
+                [r["business_date"] for r in rows],
+                np.array([float(r["spend"]) for r in rows]),
+                outcome,
+                known=share,
+                clicks=np.array([np.nan if r["clicks"] is None else float(r["clicks"]) for r in rows]),
+            ),
+            specs=dict.fromkeys(platforms.values(), SIMPLE),
         )
     except ValueError as error:
         raise MoeError(f"no curve can be fitted for {night.unit.unit} in the night of {night.date}: {error}",
                        f"check `moe show marts.ad_performance__line_day --unit {option(night.unit.unit)}`; a first "
                        "night needs days whose conversions are known") from error
-    return {"out.curve__line": as_table(fitted, lines, names, objective)}
+    return {"out.curve__line": as_table(as_curves(fitted), list(fitted.line_ids), names, objective)}
 
 
 def is_funded(line_id: str, night: Night) -> bool:
@@ -59,11 +66,6 @@ def _share_known(rows: list[dict[str, Any]], deliveries: pa.Table, night: Night)
     known = {(r["platform"], r["age"]): r["known"] for r in found}
     ages = [(r["platform"], (night.date - r["business_date"]).days) for r in rows]
     return np.maximum([known.get(age, 1.0) for age in ages], LEAST_KNOWN)
-
-
-def _day_index(days: list[date]) -> list[int]:
-    first = min(days, default=date.min)
-    return [(day - first).days for day in days]
 
 
 def as_table(fitted: Curves, lines: list[str], names: dict[str, str], objective: str) -> pa.Table:
