@@ -72,11 +72,15 @@ def _steps(model: Model, lower: IntArray, upper: IntArray) -> tuple[IntArray, In
     return lower, upper
 
 
-def _tree(model: Model, lower: IntArray, upper: IntArray) -> Box | None:
+def narrow_day(model: Model, day: int, lower: IntArray, upper: IntArray) -> Box | None:
+    """The same within one day and its groups; arrays of one row."""
+    return _tree(model, lower[None], upper[None], slice(day, day + 1))
+
+
+def _tree(model: Model, lower: IntArray, upper: IntArray, days: slice = slice(None)) -> Box | None:
     last = len(model.groups) - 1
-    own_low, own_high = own_sums(model, lower), own_sums(model, upper)
-    sum_low, sum_high = own_low.copy(), own_high.copy()
-    low, high = model.node_low.copy(), model.node_high.copy()
+    sum_low, sum_high = own_sums(model, lower), own_sums(model, upper)
+    low, high = model.node_low[days].copy(), model.node_high[days].copy()
     for at in range(last, -1, -1):
         low[:, at] = np.maximum(low[:, at], sum_low[:, at])
         high[:, at] = np.minimum(high[:, at], sum_high[:, at])
