@@ -24,7 +24,7 @@ from decisions.plan.rounding import kept, to_cents
 from decisions.plan.tree import Box, narrow
 from decisions.response import saturation
 
-CLOSE = 1e-5
+CLOSE = 5e-5
 "Relative gap at which the search is done."
 
 

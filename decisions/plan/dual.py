@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from decisions.plan.inner import Objective
 from decisions.plan.model import Model
 from decisions.plan.problem import FloatArray
 from decisions.plan.tree import Box
@@ -50,27 +49,28 @@ def node_prices(model: Model, prices: Multipliers) -> FloatArray:
     return out
 
 
-def step_prices(model: Model, prices: Multipliers) -> FloatArray:
-    """What a unit on each day of a line costs in room of its steps (H, n)."""
-    out = np.zeros(model.shape)
-    out[1:] += prices.rise - prices.fall
-    out[:-1] += model.fall * prices.fall - model.rise * prices.rise
+def step_sums(model: Model, rise: FloatArray, fall: FloatArray) -> FloatArray:
+    """What a unit on each day of a line takes of the room of its steps, at their prices (H, n)."""
+    out = np.zeros((len(rise) + 1, rise.shape[1]))
+    out[1:] += rise - fall
+    out[:-1] += model.fall * fall - model.rise * rise
     return out
 
 
 def reduced(model: Model, gradient: FloatArray, prices: Multipliers) -> FloatArray:
     """What one more unit on a line-day returns beyond all prices (H, n): the price of its own bounds."""
-    return gradient - node_prices(model, prices)[:, model.node] - step_prices(model, prices)
+    return gradient - node_prices(model, prices)[:, model.node] - step_sums(model, prices.rise, prices.fall)
 
 
 def upper_bound(
-    model: Model, objective: Objective, box: Box, point: FloatArray, prices: Multipliers
+    model: Model, tangent: tuple[FloatArray, FloatArray], box: Box, point: FloatArray, prices: Multipliers
 ) -> float:
     """The bound on outcome less the price of all spend.
 
-    `point` (H, n, currency units) is where the tangent lies; the bound holds for plans within `box`.
+    `tangent` holds the lines' outcome (n,) and its gradient (H, n) at `point` (H, n, currency units); the bound holds
+    for plans within `box`.
     """
-    lines, gradient = objective.slopes(point)
+    lines, gradient = tangent
     gradient = np.where(box.lower < box.upper, gradient, 0.0)  # an amount that is given has no other end
     left = reduced(model, gradient, prices)
     best = np.maximum(left * box.lower, left * box.upper) / 100

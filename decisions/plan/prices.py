@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from decisions.plan.branch import Search
-from decisions.plan.dual import node_prices, step_prices
+from decisions.plan.dual import node_prices, step_sums
 from decisions.plan.model import TOTAL, Model
 from decisions.plan.problem import FloatArray, TextArray
 
@@ -39,7 +39,7 @@ def _bounds(model: Model, found: Search) -> tuple[FloatArray, FloatArray]:
     """Prices of lines' own bounds, and what their next unit must return."""
     gradient = found.gradient
     money = node_prices(model, found.prices)[:, model.node]
-    left = gradient - money - step_prices(model, found.prices)
+    left = gradient - money - step_sums(model, found.prices.rise, found.prices.fall)
     return np.where(np.isfinite(left), left, 0.0), money
 
 
