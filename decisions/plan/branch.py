@@ -97,7 +97,7 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
         for tried in [node, *([] if simple else _guesses(model, node))]:
             nodes += tried is not node
             box = _settled(model, tried, tried.relaxed.spend * 100 >= model.minimum / 2)
-            offer(to_cents(model, tried.relaxed.spend, *box))
+            offer(_cents(model, tried, *box))
             if switched:
                 ceiling = min(ceiling, priced(model, root.objective, root.box, tried.relaxed.prices)[0])
             if best is not before:
@@ -123,6 +123,15 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
     bound = min(bound, ceiling)
     gradient = truth.slopes(best[1] / 100)[1]
     return Search(best[1], truth.value(best[1] / 100), max(bound, best[0]), prices, gradient, nodes)
+
+
+def _cents(model: Model, node: Node, lower: IntArray, upper: IntArray) -> IntArray | None:
+    """The relaxation's plan in cents; where steps leave no way to them, that of one with cents to spare."""
+    cents = to_cents(model, node.relaxed.spend, lower, upper, search=False)
+    if cents is None:
+        spared = relax(model, node.objective, node.box, node.lower, node.upper, aside=1.0)
+        cents = to_cents(model, (spared if spared.met else node.relaxed).spend, lower, upper)
+    return cents
 
 
 def _settled(model: Model, node: Node, on: np.ndarray) -> tuple[IntArray, IntArray]:

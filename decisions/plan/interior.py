@@ -15,13 +15,15 @@ from scipy import sparse
 
 from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
 from decisions.plan.inner import Objective
-from decisions.plan.model import Model
+from decisions.plan.model import SHARE, Model
 from decisions.plan.newton import Groups, inverse
 from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.tree import Box, node_sums, own_sums
 
 MOST = 80
 "Steps, at most."
+SHORT = 0.1
+"Share of a step below which the next one only centres."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
 
@@ -43,16 +45,28 @@ Pairs = list[FloatArray]
 
 
 def relax(
-    model: Model, objective: Objective, box: Box, lower: IntArray, upper: IntArray, tolerance: float = 1e-6
+    model: Model,
+    objective: Objective,
+    box: Box,
+    lower: IntArray,
+    upper: IntArray,
+    *,
+    aside: float = 0.0,
+    tolerance: float = 1e-6,
 ) -> Relaxed:
-    """The best plan of a concave `objective` within `box`, what `narrow` left of `lower` and `upper` (cents)."""
-    return _Interior(model, objective, box, lower, upper).solve(tolerance)
+    """The best plan of a concave `objective` within `box`, what `narrow` left of `lower` and `upper` (cents).
+
+    With `aside` 1, steps and rows keep some cents of room, so that whole cents certainly keep them too.
+    """
+    return _Interior(model, objective, box, lower, upper, aside).solve(tolerance)
 
 
 class _Interior:
     """One solve; amounts are in units of `money`, outcomes in units of `worth`, so that numbers are near 1."""
 
-    def __init__(self, model: Model, objective: Objective, box: Box, lower: IntArray, upper: IntArray) -> None:
+    def __init__(
+        self, model: Model, objective: Objective, box: Box, lower: IntArray, upper: IntArray, aside: float
+    ) -> None:
         self.model, self.objective, self.box = model, objective, box
         self.free = box.lower < box.upper
         # Bounds that only follow from other limits must not carry their price: they are kept out of reach.
@@ -70,15 +84,15 @@ class _Interior:
         self.exact_groups = exact
         self.exact_rows = np.array([row.equal for row in model.rows], dtype=bool)
         limit = np.array([row.limit for row in model.rows], dtype=np.float64)
-        each = np.array([2.0 * len(row.columns) for row in model.rows])
-        spare = np.minimum(each, np.where(limit > 0, limit * 1e-4, each))[~self.exact_rows]
+        each = np.array([0.0 if row.limit == SHARE else 2.0 * len(row.columns) for row in model.rows])
+        spare = aside * each[~self.exact_rows]
         self.rows = row_matrix(model)[~self.exact_rows]
         eye = sparse.eye_array(days * size, format="csr")
         self.exact = sparse.vstack([eye[exact.ravel()], row_matrix(model)[self.exact_rows]]).tocsr()
         self.amounts = np.r_[model.node_low[exact], limit[self.exact_rows]] / unit
         stepped = model.stepped & (self.free[1:] | self.free[:-1])
         room = np.where(model.reach > 0, model.reach, (model.rise - 1) * model.fall * box.lower[:-1])
-        margin = np.minimum(1 + model.rise, room / 4)
+        margin = aside * np.minimum(1 + model.rise, room / 4)
         self.on = [self.free, self.free, stepped, stepped, low, high, np.ones(spare.size, dtype=bool)]
         sides = [-below, above, model.reach - margin, model.reach - margin, -model.node_low, model.node_high,
                  limit[~self.exact_rows] - spare]  # fmt: skip
@@ -164,7 +178,7 @@ class _Interior:
             if best is None or (met, -bound) > (best.met, -best.bound):
                 best, stuck = Relaxed(s * self.money, prices, bound, value, bool(met), step), 0
             aside = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=True))
-            stuck += 1
+            stuck += met
             if met and bound - aside - value <= tolerance * float(np.abs(lines.sum())) or stuck > STUCK:
                 break
             inverses, own = self._newton(hessian * (self.money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
@@ -194,6 +208,9 @@ class _Interior:
             aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
             ds, dy, dpi, dze, dx, dz = towards(aim)
             far = min(1.0, 0.995 * _longest(x, dx), 0.995 * _longest(z, dz))
+            if far < SHORT:  # far from the central path: towards it first
+                ds, dy, dpi, dze, dx, dz = towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
+                far = min(1.0, 0.995 * _longest(x, dx), 0.995 * _longest(z, dz))
             s, y, pi, ze = s + far * ds, y + far * dy, pi + far * dpi, ze + far * dze
             x = [a + far * d for a, d in zip(x, dx, strict=True)]
             z = [b + far * d for b, d in zip(z, dz, strict=True)]
@@ -206,6 +223,6 @@ def _longest(values: Pairs, moves: Pairs) -> float:
     """The largest step that keeps all values above 0."""
     fastest = 0.0
     for value, move in zip(values, moves, strict=True):
-        down = move < 0
-        fastest = max(fastest, float(np.max(-move[down] / value[down], initial=0.0)))
+        ratio = np.divide(move, value, out=np.zeros_like(value), where=value > 0)
+        fastest = max(fastest, -float(ratio.min(initial=0.0)))
     return 1 / fastest if fastest > 0 else np.inf

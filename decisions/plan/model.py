@@ -14,6 +14,8 @@ from decisions.plan.problem import MOST, FloatArray, Group, IntArray, Problem, T
 from decisions.response import HILL, LOGISTIC, POWER, Response
 
 TOTAL = "the total"
+SHARE = 2.0
+"Cents that a share of spend that is itself decided may miss by: one for each of the two amounts."
 
 
 @dataclass(frozen=True)
@@ -243,16 +245,17 @@ def _limits(
             raise ValueError(f"the share of group {name!r} is of 'total' or 'parent', not of {group.share_of!r}")
         whole = int(parent[at]) if group.share_of == "parent" else 0
         for share, floor in ((group.share_low, True), (group.share_high, False)):
-            if share is None:
+            if share is None or (share == 0 if floor else share == 1):
                 continue
             if not 0 <= share <= 1:
                 raise ValueError(f"a share of group {name!r} is {share}: shares lie between 0 and 1")
             what = f"least share of {name}" if floor else f"largest share of {name}"
             if whole == 0 and exact:
-                cents = np.ceil(share * low[:, 0] - 1e-6) if floor else np.floor(share * low[:, 0] + 1e-6)
+                # Shares hold to a cent or two, so that 60 and 40 per cent of an odd amount are no conflict.
+                cents = np.floor(share * low[:, 0] + 1e-6) if floor else np.ceil(share * low[:, 0] - 1e-6)
                 bound(at, cents.astype(np.int64), what, floor)
             else:
                 sign = -1.0 if floor else 1.0
-                rows += [Row(what, np.array([t * size + at, t * size + whole]), sign * np.array([1.0, -share]), 0.0)
+                rows += [Row(what, np.array([t * size + at, t * size + whole]), sign * np.array([1.0, -share]), SHARE)
                          for t in range(days)]  # fmt: skip
     return low, high, low_from, high_from, rows

@@ -82,6 +82,7 @@ def price_list(model: Model, found: Search) -> list[Price]:
         out.append(Price(model.lower_from[t, line], model.names[line], int(t), float(-left[t, line])))
     for t, line in np.argwhere((found.cents >= model.upper) & (left > least)):
         out.append(Price(model.upper_from[t, line], model.names[line], int(t), float(left[t, line])))
-    for t, line in np.argwhere(prices.rise + prices.fall > least):
-        out.append(Price("step", model.names[line], int(t) + 1, float((prices.rise + prices.fall)[t, line])))
+    steps = prices.rise + prices.fall
+    for t, line in np.argwhere(steps > least):
+        out.append(Price("step", model.names[line], int(t) + 1, float(steps[t, line])))
     return out
