@@ -59,6 +59,8 @@ def _node(model: Model, lower: IntArray, upper: IntArray) -> Node | None:
         covers = [envelope(r, box.lower / 100, box.upper / 100) for r in model.responses]
     objective = Objective(model.responses, covers, model.shape[0])
     relaxed = relax(model, objective, box, lower, upper)
+    if not relaxed.met and model.rows:
+        relaxed = relax(model, objective, box, lower, upper, rows_aside=0.0)
     return Node(lower, upper, box, objective, relaxed) if relaxed.met else None
 
 
@@ -129,7 +131,7 @@ def _cents(model: Model, node: Node, lower: IntArray, upper: IntArray) -> IntArr
     """The relaxation's plan in cents; where steps leave no way to them, that of one with cents to spare."""
     cents = to_cents(model, node.relaxed.spend, lower, upper, search=False)
     if cents is None:
-        spared = relax(model, node.objective, node.box, node.lower, node.upper, aside=1.0)
+        spared = relax(model, node.objective, node.box, node.lower, node.upper, steps_aside=1.0)
         cents = to_cents(model, (spared if spared.met else node.relaxed).spend, lower, upper)
     return cents
 

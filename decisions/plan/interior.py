@@ -15,7 +15,7 @@ from scipy import sparse
 
 from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
 from decisions.plan.inner import Objective
-from decisions.plan.model import SHARE, Model
+from decisions.plan.model import Model
 from decisions.plan.newton import Groups, inverse
 from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.tree import Box, node_sums, own_sums
@@ -51,21 +51,30 @@ def relax(
     lower: IntArray,
     upper: IntArray,
     *,
-    aside: float = 0.0,
+    rows_aside: float = 1.0,
+    steps_aside: float = 0.0,
     tolerance: float = 1e-6,
 ) -> Relaxed:
     """The best plan of a concave `objective` within `box`, what `narrow` left of `lower` and `upper` (cents).
 
-    With `aside` 1, steps and rows keep some cents of room, so that whole cents certainly keep them too.
+    Where `rows_aside` and `steps_aside` are 1, rows and steps keep some cents of room, so that whole cents keep them
+    too.
     """
-    return _Interior(model, objective, box, lower, upper, aside).solve(tolerance)
+    return _Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
 
 
 class _Interior:
     """One solve; amounts are in units of `money`, outcomes in units of `worth`, so that numbers are near 1."""
 
     def __init__(
-        self, model: Model, objective: Objective, box: Box, lower: IntArray, upper: IntArray, aside: float
+        self,
+        model: Model,
+        objective: Objective,
+        box: Box,
+        lower: IntArray,
+        upper: IntArray,
+        rows_aside: float,
+        steps_aside: float,
     ) -> None:
         self.model, self.objective, self.box = model, objective, box
         self.free = box.lower < box.upper
@@ -84,15 +93,15 @@ class _Interior:
         self.exact_groups = exact
         self.exact_rows = np.array([row.equal for row in model.rows], dtype=bool)
         limit = np.array([row.limit for row in model.rows], dtype=np.float64)
-        each = np.array([0.0 if row.limit == SHARE else 2.0 * len(row.columns) for row in model.rows])
-        spare = aside * each[~self.exact_rows]
+        each = np.array([min(2.0 * len(row.columns), 0.95 * abs(row.limit)) for row in model.rows])
+        spare = rows_aside * each[~self.exact_rows]
         self.rows = row_matrix(model)[~self.exact_rows]
         eye = sparse.eye_array(days * size, format="csr")
         self.exact = sparse.vstack([eye[exact.ravel()], row_matrix(model)[self.exact_rows]]).tocsr()
         self.amounts = np.r_[model.node_low[exact], limit[self.exact_rows]] / unit
         stepped = model.stepped & (self.free[1:] | self.free[:-1])
         room = np.where(model.reach > 0, model.reach, (model.rise - 1) * model.fall * box.lower[:-1])
-        margin = aside * np.minimum(1 + model.rise, room / 4)
+        margin = steps_aside * np.minimum(1 + model.rise, room / 4)
         self.on = [self.free, self.free, stepped, stepped, low, high, np.ones(spare.size, dtype=bool)]
         sides = [-below, above, model.reach - margin, model.reach - margin, -model.node_low, model.node_high,
                  limit[~self.exact_rows] - spare]  # fmt: skip
