@@ -24,6 +24,8 @@ MOST = 80
 "Steps, at most."
 SHORT = 0.1
 "Share of a step below which the next one only centres."
+LAG = 0.1
+"Share of what slopes are still off by that x · z stays above."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
 
@@ -81,7 +83,7 @@ class _Interior:
         # Bounds that only follow from other limits must not carry their price: they are kept out of reach.
         above = np.where(box.upper < upper, np.minimum(upper, 2 * box.upper + 100), upper)
         below = np.where(box.lower > lower, np.maximum(lower, box.lower // 2), lower)
-        start = box.lower + self._fill() * (box.upper - box.lower)
+        start = self._start()
         self.money = max(float(start.mean()) / 100, 1e-2)
         unit = 100 * self.money
         self.s = start / unit
@@ -111,16 +113,22 @@ class _Interior:
         self.spare = [zero, zero, margin / unit, margin / unit, zero, zero, spare / unit]
         self.groups = Groups(model, self.rows, self.exact)
 
-    def _fill(self) -> FloatArray:
-        """How far each day's lines stand between their bounds at the start (H, 1)."""
-        box = self.box
-        low, high = box.lower.sum(axis=1), box.upper.sum(axis=1)
-        target = (box.node_low[:, 0] + box.node_high[:, 0]) / 2
+    def _start(self) -> FloatArray:
+        """Where to begin (H, n, cents): lines fill up to their bounds in proportion to what saturates them."""
+        box, room = self.box, self.box.upper - self.box.lower
+        half = np.mean([r.k for r in self.model.responses], axis=0) * 100
+        width = np.minimum(room, 4 * half + 1)
+        low, most = box.lower.sum(axis=1), width.sum(axis=1)
+        target = np.clip(low + most / 4, box.node_low[:, 0], box.node_high[:, 0])
         for row in self.model.rows:
             if row.equal:
                 target = np.full(len(low), row.limit / len(low))
-        share = np.divide(target - low, high - low, out=np.full(len(low), 0.5), where=high > low)
-        return np.asarray(np.clip(share, 1e-4, 0.9))[:, None]
+        need = np.maximum(target - low, 0)
+        full = room.sum(axis=1)
+        near = np.divide(need, most, out=np.full(len(low), 0.5), where=most > 0)
+        far = np.divide(need, full, out=np.full(len(low), 0.5), where=full > 0)
+        parts = np.where((near < 0.9)[:, None], near[:, None] * width, far[:, None] * room)
+        return np.asarray(box.lower + np.clip(parts, 1e-4 * width, 0.9 * room))
 
     def _of(self, s: FloatArray, y: FloatArray) -> Pairs:
         """G (s, y)."""
@@ -165,8 +173,8 @@ class _Interior:
         model, on, s = self.model, self.on, self.s
         node, shape = model.node, model.node_low.shape
         lines, gradient, hessian = self.objective.curvature(s * self.money)
-        steepest = float(np.abs(np.where(self.free, gradient * s, 0)).sum()) / max(int(self.free.sum()), 1)
-        worth = max(steepest * self.money, 1e-300)
+        steepest = np.abs(np.where(self.free, np.maximum(gradient, model.price) * s, 0)).sum()
+        worth = float(steepest) / max(int(self.free.sum()), 1) * self.money or 1.0
         y, pi, ze = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size)
         exact_kinds = (0, 1)
         x = [np.where(o, h - g if i in exact_kinds else np.maximum(h - g, 0.1), 1.0)
@@ -188,7 +196,7 @@ class _Interior:
                 best, stuck = Relaxed(s * self.money, prices, bound, value, bool(met), step), 0
             aside = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=True))
             stuck += met
-            if met and bound - aside - value <= tolerance * float(np.abs(lines.sum())) or stuck > STUCK:
+            if met and bound - aside - value <= tolerance * float(np.abs(lines.sum())) or stuck > STUCK or not mu > 0:
                 break
             inverses, own = self._newton(hessian * (self.money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
             factored = self.groups.factor(inverses, own, z[6] / x[6])
@@ -196,6 +204,7 @@ class _Interior:
             rs = -gradient * (self.money / worth) + pi[:, node] + back_s
             ry = (self.groups.sums.T @ pi.ravel() + self.exact.T @ ze).reshape(shape) + back_y
             ry[:, 0] += model.price * self.money / worth
+            near = np.where(self.free, np.minimum(x[0], x[1]), 0.0)
             rj = own_sums(model, s).ravel() + self.groups.sums @ y.ravel()
 
             def towards(target: Pairs) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, Pairs, Pairs]:
@@ -214,6 +223,8 @@ class _Interior:
             far = min(1.0, _longest(x, dx), _longest(z, dz))
             after = sum(float(((a + far * c) * (b + far * d)).sum()) for a, b, c, d in zip(x, z, dx, dz, strict=True))
             centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
+            # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
+            centre = max(centre, min(mu, LAG * float((np.abs(rs) * near).sum()) / pairs))
             aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
             ds, dy, dpi, dze, dx, dz = towards(aim)
             far = min(1.0, 0.995 * _longest(x, dx), 0.995 * _longest(z, dz))

@@ -43,15 +43,31 @@ def node_sums(model: Model, values: FloatArray) -> FloatArray:
 def narrow(model: Model, lower: IntArray, upper: IntArray) -> Box | None:
     """The bounds within `lower` and `upper` that other limits leave; None where they leave nothing."""
     lower, upper = lower.copy(), upper.copy()
-    for _ in range(3):
+    low, high = model.node_low, model.node_high
+    for _ in range(4):
         before = lower, upper
-        box = _tree(model, *_steps(model, lower, upper))
+        box = _tree(model, *_steps(model, lower, upper), low, high)
         if box is None:
             return None
         lower, upper = box.lower, box.upper
-        if np.array_equal(before[0], lower) and np.array_equal(before[1], upper):
+        low, high = _over_days(model, box)
+        same = np.array_equal(low, box.node_low) and np.array_equal(high, box.node_high)
+        if same and np.array_equal(before[0], lower) and np.array_equal(before[1], upper):
             break
     return box
+
+
+def _over_days(model: Model, box: Box) -> tuple[IntArray, IntArray]:
+    """Groups' bounds of each day that sums over days leave."""
+    low, high = box.node_low.copy(), box.node_high.copy()
+    for row in model.rows:
+        if (row.coefficients == 1).all() or (row.coefficients == -1).all():
+            least, most = low.flat[row.columns], high.flat[row.columns]
+            if row.coefficients[0] == 1:
+                high.flat[row.columns] = np.minimum(most, int(row.limit) - (least.sum() - least))
+            if row.coefficients[0] == -1 or row.equal:
+                low.flat[row.columns] = np.maximum(least, int(abs(row.limit)) - (most.sum() - most))
+    return low, high
 
 
 def _steps(model: Model, lower: IntArray, upper: IntArray) -> tuple[IntArray, IntArray]:
@@ -74,13 +90,13 @@ def _steps(model: Model, lower: IntArray, upper: IntArray) -> tuple[IntArray, In
 
 def narrow_day(model: Model, day: int, lower: IntArray, upper: IntArray) -> Box | None:
     """The same within one day and its groups; arrays of one row."""
-    return _tree(model, lower[None], upper[None], slice(day, day + 1))
+    return _tree(model, lower[None], upper[None], model.node_low[[day]], model.node_high[[day]])
 
 
-def _tree(model: Model, lower: IntArray, upper: IntArray, days: slice = slice(None)) -> Box | None:
+def _tree(model: Model, lower: IntArray, upper: IntArray, low: IntArray, high: IntArray) -> Box | None:
     last = len(model.groups) - 1
     sum_low, sum_high = own_sums(model, lower), own_sums(model, upper)
-    low, high = model.node_low[days].copy(), model.node_high[days].copy()
+    low, high = low.copy(), high.copy()
     for at in range(last, -1, -1):
         low[:, at] = np.maximum(low[:, at], sum_low[:, at])
         high[:, at] = np.minimum(high[:, at], sum_high[:, at])
