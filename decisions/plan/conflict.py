@@ -159,7 +159,7 @@ def _words(limits: Sequence[Limit], by: bool = False) -> str:
         together[x.name, x.subject, x.cents].append(x.day)
     texts = []
     for (name, subject, cents), days in sorted(together.items(), key=lambda item: -item[0][2]):
-        of = "" if subject in name else f" of {subject}"
+        of = "" if name.endswith(f" of {subject}") or name.startswith((TOTAL, f"cap of {subject}")) else f" of {subject}"
         known = sorted({day + 1 for day in days if day is not None})
         when = "" if not known else f" on day {known[0]}" if len(known) == 1 else f" on days {known[0]} to {known[-1]}"
         amount = f" give way by {money(cents)}" if by else f" {money(cents)}" if cents else ""

@@ -69,7 +69,7 @@ def _plan(model: Model, found: Search) -> Plan:
         np.ascontiguousarray(found.cents[:, back]),
         found.value,
         bound,
-        (bound - found.value) / bound if bound > 0 else 0.0,
+        (bound - found.value) / bound if bound > found.value + 1e-9 else 0.0,
         price_list(model, found),
         held.money_price[:, back],
         held.names[:, back],
