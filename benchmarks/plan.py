@@ -128,7 +128,11 @@ def clarabel(asked: Problem) -> float:
     return float(cvxpy.Problem(cvxpy.Maximize(outcome), limits).solve(solver=cvxpy.CLARABEL))
 
 
-SOLVERS: dict[str, Callable[[Problem], float]] = {"decisions.plan": ours, "cvxpy Clarabel": clarabel, "scipy SLSQP": slsqp}
+SOLVERS: dict[str, Callable[[Problem], float]] = {
+    "decisions.plan": ours,
+    "cvxpy Clarabel": clarabel,
+    "scipy SLSQP": slsqp,
+}
 
 
 def measure(name: str, n: int, days: int, repeats: int) -> Outcome:
@@ -186,7 +190,9 @@ def main() -> None:
         for kind, asked in (("Hill, n = 2", bent), ("minimum or off", off)):
             start = time.perf_counter()
             plan = solve(asked)
-            hard.add_row(kind, str(days), f"{n:,}", f"{time.perf_counter() - start:.2f}", f"{plan.gap:.1e}", str(plan.nodes))
+            hard.add_row(
+                kind, str(days), f"{n:,}", f"{time.perf_counter() - start:.2f}", f"{plan.gap:.1e}", str(plan.nodes)
+            )
     Console(width=120).print(hard)
 
 

@@ -12,16 +12,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
 from decisions.limits import Infeasible as LimitsInfeasible
 from decisions.limits import money
 from decisions.plan.dual import row_matrix
-from decisions.plan.model import TOTAL, Model
-from decisions.plan.problem import MOST, FloatArray
+from decisions.plan.limits import TOTAL
+from decisions.plan.model import Model
+from decisions.plan.problem import MOST, FloatArray, IntArray, TextArray
 from decisions.plan.rounding import members
 
 MANY = 60
@@ -64,24 +67,28 @@ def rows(model: Model) -> Rows:
     sums = sparse.block_diag([members(model)] * days, format="csr")
     parts, sides, limits = [], [], []
 
-    def add(matrix: sparse.csr_array, side: FloatArray, named: list[Limit]) -> None:
+    def add(matrix: sparse.csr_array, side: NDArray[Any], named: list[Limit]) -> None:
         parts.append(matrix)
         sides.append(np.asarray(side, dtype=np.float64))
         limits.extend(named)
 
-    at = np.flatnonzero(model.lower.ravel() > 0)
-    add(-eye[at], -model.lower.ravel()[at],
-        [Limit(model.lower_from.flat[i], model.names[i % n], i // n, model.lower.flat[i]) for i in at])  # fmt: skip
-    at = np.flatnonzero(model.upper.ravel() < MOST)
-    add(eye[at], model.upper.ravel()[at],
-        [Limit(model.upper_from.flat[i], model.names[i % n], i // n, model.upper.flat[i]) for i in at])  # fmt: skip
+    def bounds(cents: IntArray, sources: TextArray, subjects: list[str], matrix: sparse.csr_array, sign: int) -> None:
+        flat, width = cents.ravel(), cents.shape[1]
+        at = np.flatnonzero(flat > 0 if sign < 0 else flat < MOST)
+        add(
+            sign * matrix[at],
+            sign * flat[at],
+            [
+                Limit(_sided(str(sources.flat[i]), sign), subjects[i % width], int(i // width), float(flat[i]))
+                for i in at
+            ],
+        )
+
+    bounds(model.lower, model.lower_from, model.names, eye, -1)
+    bounds(model.upper, model.upper_from, model.names, eye, 1)
+    bounds(model.node_low, model.node_low_from, model.groups, sums, -1)
+    bounds(model.node_high, model.node_high_from, model.groups, sums, 1)
     size = len(model.groups)
-    at = np.flatnonzero(model.node_low.ravel() > 0)
-    add(-sums[at], -model.node_low.ravel()[at],
-        [Limit(_least(model.node_low_from.flat[i]), model.groups[i % size], i // size, model.node_low.flat[i]) for i in at])
-    at = np.flatnonzero(model.node_high.ravel() < MOST)
-    add(sums[at], model.node_high.ravel()[at],
-        [Limit(_most(model.node_high_from.flat[i]), model.groups[i % size], i // size, model.node_high.flat[i]) for i in at])
     over = row_matrix(model) @ sums if model.rows else None
     for r, row in enumerate(model.rows):
         on = {int(column) // size for column in row.columns}
@@ -99,12 +106,10 @@ def rows(model: Model) -> Rows:
     return Rows(sparse.vstack(parts).tocsr(), np.concatenate(sides), limits)
 
 
-def _least(name: str) -> str:
-    return f"{name} at least" if name == TOTAL else name
-
-
-def _most(name: str) -> str:
-    return f"{name} at most" if name == TOTAL else name
+def _sided(name: str, sign: int) -> str:
+    if name != TOTAL:
+        return name
+    return f"{TOTAL} at least" if sign < 0 else f"{TOTAL} at most"
 
 
 def feasible(a: sparse.csr_array, b: FloatArray) -> bool:
@@ -148,7 +153,9 @@ def explain(model: Model) -> Infeasible:
     give = repair(all_rows.a, all_rows.b)
     change = [Limit(x.name, x.subject, x.day, float(np.ceil(by - 1e-6)))
               for x, by in zip(all_rows.limits, give, strict=True) if by > 1e-4]  # fmt: skip
-    text = f"these limits cannot all hold: {_words(conflict)}. The cheapest repair, {money(sum(x.cents for x in change))} "
+    text = (
+        f"these limits cannot all hold: {_words(conflict)}. The cheapest repair, {money(sum(x.cents for x in change))} "
+    )
     return Infeasible(text + f"in all: let {_words(change, by=True)}", conflict, change)
 
 
@@ -159,7 +166,9 @@ def _words(limits: Sequence[Limit], by: bool = False) -> str:
         together[x.name, x.subject, x.cents].append(x.day)
     texts = []
     for (name, subject, cents), days in sorted(together.items(), key=lambda item: -item[0][2]):
-        of = "" if name.endswith(f" of {subject}") or name.startswith((TOTAL, f"cap of {subject}")) else f" of {subject}"
+        of = (
+            "" if name.endswith(f" of {subject}") or name.startswith((TOTAL, f"cap of {subject}")) else f" of {subject}"
+        )
         known = sorted({day + 1 for day in days if day is not None})
         when = "" if not known else f" on day {known[0]}" if len(known) == 1 else f" on days {known[0]} to {known[-1]}"
         amount = f" give way by {money(cents)}" if by else f" {money(cents)}" if cents else ""

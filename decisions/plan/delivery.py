@@ -1,4 +1,4 @@
-"""What a platform may spend of the budgets that it is given, and the budgets that keep a period's total whatever it does.
+"""What a platform may spend of its daily budgets, and the budgets that keep a period's total whatever it does.
 
 A daily budget is an average to a platform. Google Ads may spend twice of it on one day and 30.4 times of it in a
 calendar month (support.google.com/google-ads/answer/2375423); Meta 1.75 times on one day and seven times in a
@@ -34,7 +34,7 @@ RULES = {"google": GOOGLE, "meta": META}
 
 def worst_day(rule: Delivery, budget_cents: ArrayLike) -> IntArray:
     """The most that may be spent on each day, in cents like the budgets (…)."""
-    return np.floor(np.asarray(budget_cents, dtype=np.int64) * rule.day_factor + 1e-6).astype(np.int64)
+    return np.asarray(np.floor(np.asarray(budget_cents) * rule.day_factor + 1e-6), dtype=np.int64)
 
 
 def worst_period(
@@ -53,7 +53,13 @@ def worst_period(
 
 
 def most_a_day(
-    rule: Delivery, total_cents: int, *, days: int, days_left: int, past_budget_cents: ArrayLike = (), spent_cents: int = 0
+    rule: Delivery,
+    total_cents: int,
+    *,
+    days: int,
+    days_left: int,
+    past_budget_cents: ArrayLike = (),
+    spent_cents: int = 0,
 ) -> int:
     """The largest daily budget for the days left that cannot carry a period's spend over `total_cents`.
 

@@ -42,7 +42,8 @@ def row_matrix(model: Model) -> sparse.csr_array:
 
 def node_prices(model: Model, prices: Multipliers) -> FloatArray:
     """What a unit spent in each group must return (H, G): its own limits' prices and those of all groups above."""
-    out = prices.node_high - prices.node_low + (row_matrix(model).T @ prices.rows).reshape(prices.node_low.shape)
+    by_rows: FloatArray = np.asarray(row_matrix(model).T @ prices.rows).reshape(prices.node_low.shape)
+    out: FloatArray = prices.node_high - prices.node_low + by_rows
     out[:, 0] += model.price
     for at in range(1, len(model.groups)):
         out[:, at] += out[:, model.parent[at]]
@@ -59,7 +60,8 @@ def step_sums(model: Model, rise: FloatArray, fall: FloatArray) -> FloatArray:
 
 def reduced(model: Model, gradient: FloatArray, prices: Multipliers) -> FloatArray:
     """What one more unit on a line-day returns beyond all prices (H, n): the price of its own bounds."""
-    return gradient - node_prices(model, prices)[:, model.node] - step_sums(model, prices.rise, prices.fall)
+    charge = node_prices(model, prices)[:, model.node] + step_sums(model, prices.rise, prices.fall)
+    return np.asarray(gradient - charge)
 
 
 def upper_bound(

@@ -33,40 +33,41 @@ class Objective:
 
     def lines(self, spend: FloatArray) -> FloatArray:
         """Outcome (n,) of each line."""
-        return self._sum(spend, second=False)[0]
+        return self.slopes(spend)[0]
 
     def slopes(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Outcome (n,) of each line, and the gradient (H, n)."""
-        return self._sum(spend, second=False)
+        value, gradient, _ = self._sum(spend, second=False)
+        return value, gradient
 
     def curvature(self, spend: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Outcome (n,), gradient (H, n) and minus the second derivative (H, H, n)."""
-        value, gradient, *hessian = self._sum(spend, second=True)
-        return value, gradient, hessian[0]
+        return self._sum(spend, second=True)
 
-    def _sum(self, spend: FloatArray, second: bool) -> tuple[FloatArray, ...]:
-        parts = []
+    def _sum(self, spend: FloatArray, second: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+        n = spend.shape[1]
+        total, gradient = np.zeros(n), np.zeros((self.days, n))
+        blocks = np.zeros((self.days, self.days, n)) if second else np.zeros(0)
         for at, response in enumerate(self.responses):
             cover = None if self.envelopes is None else self.envelopes[at]
             u = np.maximum(response.effective(spend) / response.k, LEAST)
             value, first, curve = _derivatives(response, u, cover)
-            out = [(response.scale * value).sum(axis=0), _back(response, response.scale / response.k * first, self.days)]
+            total += (response.scale * value).sum(axis=0)
+            gradient += _back(response, response.scale / response.k * first, self.days)
             if second:
-                weight = -response.scale / response.k**2 * curve
-                out.append(_blocks(weight, self.products[at], self.days))
-            parts.append(out)
-        if len(parts) == 1:
-            return tuple(parts[0])
-        return tuple(np.sum([part[i] for part in parts], axis=0) for i in range(len(parts[0])))
+                _add_blocks(blocks, -response.scale / response.k**2 * curve, self.products[at])
+        return total, gradient, blocks
 
 
-def _derivatives(response: Response, u: FloatArray, cover: Envelope | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _derivatives(
+    response: Response, u: FloatArray, cover: Envelope | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """h, h' and h'' at u (T, n)."""
     family = response.family
     if (family == family[0]).all():
         out = _family(int(family[0]), u, response.n)
     else:
-        out = tuple(np.empty_like(u) for _ in range(3))  # type: ignore[assignment]
+        out = np.empty_like(u), np.empty_like(u), np.empty_like(u)
         for kind in (HILL, LOGISTIC, POWER):
             at = np.flatnonzero(family == kind)
             if at.size:
@@ -109,13 +110,13 @@ def _lag_products(kernel: FloatArray, days: int) -> list[FloatArray]:
     return [kernel[d:] * kernel[: len(kernel) - d] for d in range(min(days, len(kernel)))]
 
 
-def _blocks(weight: FloatArray, products: list[FloatArray], horizon: int) -> FloatArray:
-    """Σ over days of weight · (share of day t's spend) · (share of day t''s): (H, H, n)."""
-    out = np.zeros((horizon, horizon, weight.shape[1]))
+def _add_blocks(out: FloatArray, weight: FloatArray, products: list[FloatArray]) -> None:
+    """Add Σ over days of weight · (share of day t's spend) · (share of day t''s) to (H, H, n)."""
+    horizon = len(out)
     for d, product in enumerate(products):
         for t in range(horizon - d):
             lags = min(len(product), len(weight) - t - d)
             both = np.einsum("jn,jn->n", weight[t + d : t + d + lags], product[:lags])
-            out[t, t + d] = both
-            out[t + d, t] = both
-    return out
+            out[t, t + d] += both
+            if d:
+                out[t + d, t] += both

@@ -16,7 +16,7 @@ from scipy import sparse
 from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
 from decisions.plan.inner import Objective
 from decisions.plan.model import Model
-from decisions.plan.newton import Groups, inverse
+from decisions.plan.newton import Groups, Solver, inverse
 from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.tree import Box, node_sums, own_sums
 
@@ -150,7 +150,7 @@ class _Interior:
         rows[~self.exact_rows], rows[self.exact_rows] = z[6], ze[m:]
         return Multipliers(low * scale, high * scale, rows * scale, z[2] * scale, z[3] * scale)
 
-    def _newton(self, hessian: FloatArray, weights: Pairs) -> tuple[FloatArray, FloatArray]:
+    def _inverses(self, hessian: FloatArray, weights: Pairs) -> tuple[FloatArray, FloatArray]:
         """The lines' inverses of second derivatives and barriers (H, H, n), and the groups' own (H · G,)."""
         model, free, index = self.model, self.free, np.arange(len(hessian))
         hessian[index, index] += weights[0] + weights[1]
@@ -171,13 +171,12 @@ class _Interior:
 
     def solve(self, tolerance: float) -> Relaxed:
         model, on, s = self.model, self.on, self.s
-        node, shape = model.node, model.node_low.shape
-        lines, gradient, hessian = self.objective.curvature(s * self.money)
+        shape, money = model.node_low.shape, self.money
+        lines, gradient, hessian = self.objective.curvature(s * money)
         steepest = np.abs(np.where(self.free, np.maximum(gradient, model.price) * s, 0)).sum()
-        worth = float(steepest) / max(int(self.free.sum()), 1) * self.money or 1.0
+        worth = float(steepest) / max(int(self.free.sum()), 1) * money or 1.0
         y, pi, ze = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size)
-        exact_kinds = (0, 1)
-        x = [np.where(o, h - g if i in exact_kinds else np.maximum(h - g, 0.1), 1.0)
+        x = [np.where(o, h - g if i < 2 else np.maximum(h - g, 0.1), 1.0)
              for i, (o, h, g) in enumerate(zip(on, self.h, self._of(s, y), strict=True))]  # fmt: skip
         z = [np.where(o, 0.1 / a, 0.0) for o, a in zip(on, x, strict=True)]
         pairs = max(sum(int(o.sum()) for o in on), 1)
@@ -186,57 +185,92 @@ class _Interior:
         for step in range(MOST):
             r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self._of(s, y), x, self.h, strict=True)]
             re = self.exact @ y.ravel() - self.amounts
-            off = max(float(np.abs(a).max(initial=0)) for a in (*r, re)) * self.money
-            mu = sum(float((a * b).sum()) for a, b in zip(x, z, strict=True)) / pairs
-            prices = self._multipliers(z, ze, worth / self.money)
-            value = float(lines.sum()) - model.price * float(s.sum()) * self.money
-            bound = upper_bound(model, (lines, gradient), self.box, s * self.money, prices)
-            met = off < max(1e-4, 1e-9 * float(s.sum()) * self.money)
+            off = max(float(np.abs(a).max(initial=0)) for a in (*r, re)) * money
+            mu = _product(x, z) / pairs
+            prices = self._multipliers(z, ze, worth / money)
+            value = float(lines.sum()) - model.price * float(s.sum()) * money
+            bound = upper_bound(model, (lines, gradient), self.box, s * money, prices)
+            met = off < max(1e-4, 1e-9 * float(s.sum()) * money)
             if best is None or (met, -bound) > (best.met, -best.bound):
-                best, stuck = Relaxed(s * self.money, prices, bound, value, bool(met), step), 0
-            aside = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=True))
+                best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step), 0
             stuck += met
-            if met and bound - aside - value <= tolerance * float(np.abs(lines.sum())) or stuck > STUCK or not mu > 0:
+            done = met and bound - worth * _product(z, self.spare) - value <= tolerance * abs(float(lines.sum()))
+            if done or stuck > STUCK or not mu > 0:
                 break
-            inverses, own = self._newton(hessian * (self.money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
-            factored = self.groups.factor(inverses, own, z[6] / x[6])
+            inverses, own = self._inverses(hessian * (money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
             back_s, back_y = self._back(z)
-            rs = -gradient * (self.money / worth) + pi[:, node] + back_s
             ry = (self.groups.sums.T @ pi.ravel() + self.exact.T @ ze).reshape(shape) + back_y
-            ry[:, 0] += model.price * self.money / worth
-            near = np.where(self.free, np.minimum(x[0], x[1]), 0.0)
-            rj = own_sums(model, s).ravel() + self.groups.sums @ y.ravel()
-
-            def towards(target: Pairs) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, Pairs, Pairs]:
-                """Newton's step to x · z = target + x · z, from the factors of this iteration."""
-                push_s, push_y = self._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=True)])
-                right = np.where(self.free, -rs - push_s, 0.0)
-                h = np.einsum("tun,un->tn", inverses, right)
-                dpi, dy, dze = factored(-rj - own_sums(model, h).ravel(), -(ry + push_y).ravel(), -re)
-                dpi, dy = dpi.reshape(shape), dy.reshape(shape)
-                ds = h - np.einsum("tun,un->tn", inverses, dpi[:, node])
-                dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(on, r, self._of(ds, dy), strict=True)]
-                dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(on, target, x, z, dx, strict=True)]
-                return ds, dy, dpi, dze, dx, dz
-
-            *_, dx, dz = towards([-a * b for a, b in zip(x, z, strict=True)])
-            far = min(1.0, _longest(x, dx), _longest(z, dz))
-            after = sum(float(((a + far * c) * (b + far * d)).sum()) for a, b, c, d in zip(x, z, dx, dz, strict=True))
-            centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
-            # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
-            centre = max(centre, min(mu, LAG * float((np.abs(rs) * near).sum()) / pairs))
-            aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
-            ds, dy, dpi, dze, dx, dz = towards(aim)
-            far = min(1.0, 0.995 * _longest(x, dx), 0.995 * _longest(z, dz))
-            if far < SHORT:  # far from the central path: towards it first
-                ds, dy, dpi, dze, dx, dz = towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
-                far = min(1.0, 0.995 * _longest(x, dx), 0.995 * _longest(z, dz))
+            ry[:, 0] += model.price * money / worth
+            newton = _Newton(
+                self, x, z, r, re, -gradient * (money / worth) + pi[:, model.node] + back_s, ry,
+                own_sums(model, s).ravel() + self.groups.sums @ y.ravel(), inverses,
+                self.groups.factor(inverses, own, z[6] / x[6]),
+            )  # fmt: skip
+            far, (ds, dy, dpi, dze, dx, dz) = newton.step(mu, pairs)
             s, y, pi, ze = s + far * ds, y + far * dy, pi + far * dpi, ze + far * dze
             x = [a + far * d for a, d in zip(x, dx, strict=True)]
             z = [b + far * d for b, d in zip(z, dz, strict=True)]
-            lines, gradient, hessian = self.objective.curvature(s * self.money)
+            lines, gradient, hessian = self.objective.curvature(s * money)
         assert best is not None
         return best
+
+
+Direction = tuple[FloatArray, FloatArray, FloatArray, FloatArray, Pairs, Pairs]
+
+
+@dataclass(frozen=True, eq=False)
+class _Newton:
+    """Newton's system at one point: what is still off, and the factors."""
+
+    of: _Interior
+    x: Pairs
+    z: Pairs
+    r: Pairs  # of inequalities
+    re: FloatArray  # of exact amounts
+    rs: FloatArray  # of lines' slopes (H, n)
+    ry: FloatArray  # of groups' prices (H, G)
+    rj: FloatArray  # of groups' sums (H · G,)
+    inverses: FloatArray
+    factored: Solver
+
+    def towards(self, target: Pairs) -> Direction:
+        """The step to x · z + target."""
+        of, x, z, r = self.of, self.x, self.z, self.r
+        model, shape = of.model, self.ry.shape
+        push_s, push_y = of._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=True)])
+        right = np.where(of.free, -self.rs - push_s, 0.0)
+        h = np.einsum("tun,un->tn", self.inverses, right)
+        pi, y, ze = self.factored(-self.rj - own_sums(model, h).ravel(), -(self.ry + push_y).ravel(), -self.re)
+        dpi, dy = pi.reshape(shape), y.reshape(shape)
+        ds = h - np.einsum("tun,un->tn", self.inverses, dpi[:, model.node])
+        dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(of.on, r, of._of(ds, dy), strict=True)]
+        dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(of.on, target, x, z, dx, strict=True)]
+        return ds, dy, dpi, ze, dx, dz
+
+    def step(self, mu: float, pairs: int) -> tuple[float, Direction]:
+        """How far to go, and where."""
+        on, x, z = self.of.on, self.x, self.z
+        *_, dx, dz = self.towards([-a * b for a, b in zip(x, z, strict=True)])
+        far = self._far(dx, dz, 1.0)
+        after = sum(float(((a + far * c) * (b + far * d)).sum()) for a, b, c, d in zip(x, z, dx, dz, strict=True))
+        centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
+        # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
+        near = np.where(self.of.free, np.minimum(x[0], x[1]), 0.0)
+        centre = max(centre, min(mu, LAG * float((np.abs(self.rs) * near).sum()) / pairs))
+        aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
+        direction = self.towards(aim)
+        far = self._far(direction[4], direction[5], 0.995)
+        if far < SHORT:  # far from the central path: towards it first
+            direction = self.towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
+            far = self._far(direction[4], direction[5], 0.995)
+        return far, direction
+
+    def _far(self, dx: Pairs, dz: Pairs, share: float) -> float:
+        return min(1.0, share * _longest(self.x, dx), share * _longest(self.z, dz))
+
+
+def _product(one: Pairs, other: Pairs) -> float:
+    return sum(float((a * b).sum()) for a, b in zip(one, other, strict=True))
 
 
 def _longest(values: Pairs, moves: Pairs) -> float:

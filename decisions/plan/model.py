@@ -5,28 +5,15 @@ Lines stand sorted by group and name, so that the order in which they were given
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from decisions.plan.problem import MOST, FloatArray, Group, IntArray, Problem, TextArray
+from decisions.plan.limits import TOTAL, Row, first_step, group_limits, line_bounds, step_rule
+from decisions.plan.problem import FloatArray, Group, IntArray, Problem, TextArray
 from decisions.response import HILL, LOGISTIC, POWER, Response
-
-TOTAL = "the total"
-SHARE = 2.0
-"Cents that a share of spend that is itself decided may miss by: one for each of the two amounts."
-
-
-@dataclass(frozen=True)
-class Row:
-    """Σ coefficients · (spend of group on day) ≤ limit, or = where `equal`; columns are day · groups + group."""
-
-    name: str
-    columns: IntArray
-    coefficients: FloatArray
-    limit: float  # cents
-    equal: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,41 +62,23 @@ def build(problem: Problem) -> Model:
     weights = np.ones(n) if problem.weights is None else np.asarray(problem.weights, dtype=np.float64)
     responses = [_ordered(r, order, weights / len(problem.responses)) for r in problem.responses]
     minimum = np.broadcast_to(np.asarray(problem.minimum_cents, dtype=np.int64), n)[order]
-    lower, upper, lower_from, upper_from = _bounds(problem, days, n, order, names)
-    upper = np.minimum(upper, np.maximum(_day(problem.total.high_cents, days)[:, None], lower))
-    rise, fall, reach = np.ones(n), np.ones(n), np.full(n, float(MOST))
-    stepped = np.zeros((days - 1, n), dtype=bool)
+    lower, upper, lower_from, upper_from = line_bounds(problem, days, n, order, names)
+    rise, fall, reach = step_rule(problem, order, minimum)
     if problem.steps is not None:
-        previous = np.asarray(problem.steps.previous_cents, dtype=np.int64)
-        if previous.shape != (n,) or (previous < 0).any():
-            raise ValueError("yesterday's budgets must be one amount a line, 0 or more")
-        if not problem.steps.share > 0 or problem.steps.least_cents < 1:
-            raise ValueError("the largest step must be above 0 and the least step a cent or more: lock a line instead")
-        previous, least = previous[order], np.maximum(problem.steps.least_cents, minimum)
-        relative = problem.steps.share * previous >= least
-        rise = np.where(relative, 1 + problem.steps.share, 1.0)
-        fall = np.where(relative, max(1 - problem.steps.share, 0.0), 1.0)
-        reach = np.where(relative, 0.0, least)
-        low, high = np.ceil(fall * previous - reach - 1e-6), np.floor(rise * previous + reach + 1e-6)
-        by_step = low > lower[0]
-        lower_from[0] = np.where(by_step, np.where(low > upper[0], upper_from[0], "step"), lower_from[0])
-        by_step_high = high < upper[0]
-        upper_from[0] = np.where(by_step_high, np.where(high < lower[0], lower_from[0], "step"), upper_from[0])
-        clipped = np.clip(low, lower[0], upper[0]), np.clip(high, lower[0], upper[0])
-        if (lower[0] <= upper[0]).all():
-            lower[0], upper[0] = clipped[0].astype(np.int64), clipped[1].astype(np.int64)
-        # A bound that moves by more than a step wins over it, as it does on the first day.
-        stepped = (rise * upper[:-1] + reach >= lower[1:]) & (fall * lower[:-1] - reach <= upper[1:])
+        previous = np.asarray(problem.steps.previous_cents, dtype=np.int64)[order]
+        first_step(previous, rise, fall, reach, (lower, upper), (lower_from, upper_from))
+    # A bound that moves by more than a step wins over it, as it does on the first day.
+    stepped = (rise * upper[:-1] + reach >= lower[1:]) & (fall * lower[:-1] - reach <= upper[1:])
+    stepped &= problem.steps is not None
     on = (minimum > 0) & (lower > 0)
     lower = np.where(on, np.maximum(lower, np.minimum(minimum, upper)), lower)
-    low, high, low_from, high_from, rows = _limits(problem, days, groups, parent)
+    low, high, low_from, high_from, rows = group_limits(problem, days, groups, parent)
     return Model(order, names, responses, lower, upper, lower_from, upper_from, minimum, node[order], groups, parent,
                  low, high, low_from, high_from, rows, rise, fall, reach, stepped, problem.total.price)  # fmt: skip
 
 
-def _twice(names: object) -> str:
-    seen: set[str] = set()
-    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[attr-defined, func-returns-value]
+def _twice(names: Sequence[str]) -> str:
+    return next(name for name, count in Counter(names).items() if count > 1)
 
 
 def _check_responses(problem: Problem, days: int, n: int) -> None:
@@ -135,8 +104,9 @@ def _check_responses(problem: Problem, days: int, n: int) -> None:
 
 def _ordered(response: Response, order: IntArray, weights: FloatArray) -> Response:
     scale = np.ascontiguousarray((response.scale * weights)[:, order])
-    return replace(response, family=response.family[order], scale=scale, k=response.k[order], n=response.n[order],
-                   kernel=np.ascontiguousarray(response.kernel[:, order]), offset=response.offset[:, order])  # fmt: skip
+    kernel, offset = np.ascontiguousarray(response.kernel[:, order]), response.offset[:, order]
+    family, k, n = response.family[order], response.k[order], response.n[order]
+    return replace(response, family=family, scale=scale, k=k, n=n, kernel=kernel, offset=offset)
 
 
 def _tree(problem: Problem) -> tuple[list[str], IntArray, dict[str, int]]:
@@ -159,7 +129,8 @@ def _tree(problem: Problem) -> tuple[list[str], IntArray, dict[str, int]]:
     ordered = sorted(problem.groups, key=lambda g: (depth(g), g.name))
     number = {TOTAL: 0} | {group.name: at for at, group in enumerate(ordered, 1)}
     parent = [-1] + [0 if g.parent is None else number[g.parent] for g in ordered]
-    known, node_of = set(problem.names), {}
+    known = set(problem.names)
+    node_of: dict[str, int] = {}
     for group in ordered:
         for line in group.lines:
             if line not in known:
@@ -169,93 +140,3 @@ def _tree(problem: Problem) -> tuple[list[str], IntArray, dict[str, int]]:
                 raise ValueError(f"line {line!r} is in two groups, {other!r} and {group.name!r}: keep it in one")
             node_of[line] = number[group.name]
     return list(number), np.array(parent, dtype=np.int64), node_of
-
-
-def _day(cents: ArrayLike, days: int) -> IntArray:
-    return np.minimum(np.broadcast_to(np.asarray(cents, dtype=np.int64), days), MOST)
-
-
-def _bounds(
-    problem: Problem, days: int, n: int, order: IntArray, names: list[str]
-) -> tuple[IntArray, IntArray, TextArray, TextArray]:
-    def spread(cents: ArrayLike, what: str) -> IntArray:
-        array = np.asarray(cents)
-        if array.dtype.kind == "f" and (np.isnan(array).any() or (array != np.rint(array)).any()):
-            raise ValueError(f"{what} of lines must be whole cents")
-        return np.minimum(np.broadcast_to(array.astype(np.int64), (days, n))[:, order], MOST)
-
-    lower, upper = spread(problem.lower_cents, "minima"), spread(problem.upper_cents, "maxima")
-    if (lower < 0).any():
-        raise ValueError(f"the minimum of line {names[int(np.argwhere(lower < 0)[0, 1])]!r} is negative")
-    lower_from, upper_from = np.full((days, n), "floor", dtype=object), np.full((days, n), "cap", dtype=object)
-    at = {name: i for i, name in enumerate(names)}
-    asked = np.zeros((days, n), dtype=bool)
-    for override in sorted(problem.overrides, key=lambda o: o.name):
-        if override.line not in at:
-            raise ValueError(f"override {override.name!r} is of line {override.line!r}, which does not exist: end it")
-        line, last = at[override.line], days - 1 if override.last_day is None else override.last_day
-        for day in range(max(override.first_day, 0), min(last, days - 1) + 1):
-            if override.floor_cents is not None and (override.floor_cents > lower[day, line] or not asked[day, line]):
-                if override.floor_cents >= lower[day, line]:
-                    lower[day, line], lower_from[day, line] = override.floor_cents, f"override {override.name}"
-                    asked[day, line] = True
-            if override.cap_cents is not None and override.cap_cents <= upper[day, line]:
-                upper[day, line], upper_from[day, line] = override.cap_cents, f"override {override.name}"
-                if not asked[day, line] and lower[day, line] > override.cap_cents:
-                    lower[day, line], lower_from[day, line] = override.cap_cents, f"override {override.name}"
-    return lower, upper, lower_from, upper_from
-
-
-def _limits(
-    problem: Problem, days: int, groups: list[str], parent: IntArray
-) -> tuple[IntArray, IntArray, TextArray, TextArray, list[Row]]:
-    """Bounds of groups a day and, where those cannot say it, rows."""
-    size, total = len(groups), problem.total
-    low, high = np.zeros((days, size), dtype=np.int64), np.full((days, size), MOST, dtype=np.int64)
-    low_from, high_from = np.full((days, size), "", dtype=object), np.full((days, size), "", dtype=object)
-    low[:, 0], high[:, 0] = _day(total.low_cents, days), _day(total.high_cents, days)
-    low_from[:, 0] = high_from[:, 0] = TOTAL
-    rows = []
-    root, each = np.arange(days) * size, np.ones(days)
-    if (most := total.horizon_high_cents) is not None:
-        if most == total.horizon_low_cents:
-            rows.append(Row(f"{TOTAL} of all days", root, each, most, equal=True))
-        else:
-            rows.append(Row(f"{TOTAL} of all days at most", root, each, most))
-    if (least := total.horizon_low_cents) is not None and least != most:
-        rows.append(Row(f"{TOTAL} of all days at least", root, -each, -least))
-    exact = (low[:, 0] == high[:, 0]).all()
-
-    def bound(at: int, cents: IntArray, name: str, floor: bool) -> None:
-        array, source = (low, low_from) if floor else (high, high_from)
-        tighter = cents > array[:, at] if floor else cents < array[:, at]
-        array[tighter, at] = cents[tighter]
-        source[tighter, at] = name
-
-    by_name = {group.name: group for group in problem.groups}
-    for at, name in enumerate(groups[1:], 1):
-        group = by_name[name]
-        if group.floor_cents is not None:
-            bound(at, _day(group.floor_cents, days), f"floor of {name}", floor=True)
-        if group.cap_cents is not None:
-            bound(at, _day(group.cap_cents, days), f"cap of {name}", floor=False)
-        if group.horizon_cap_cents is not None:
-            rows.append(Row(f"cap of {name} over all days", root + at, each, group.horizon_cap_cents))
-        if group.share_of not in ("total", "parent"):
-            raise ValueError(f"the share of group {name!r} is of 'total' or 'parent', not of {group.share_of!r}")
-        whole = int(parent[at]) if group.share_of == "parent" else 0
-        for share, floor in ((group.share_low, True), (group.share_high, False)):
-            if share is None or (share == 0 if floor else share == 1):
-                continue
-            if not 0 <= share <= 1:
-                raise ValueError(f"a share of group {name!r} is {share}: shares lie between 0 and 1")
-            what = f"least share of {name}" if floor else f"largest share of {name}"
-            if whole == 0 and exact:
-                # Shares hold to a cent or two, so that 60 and 40 per cent of an odd amount are no conflict.
-                cents = np.floor(share * low[:, 0] + 1e-6) if floor else np.ceil(share * low[:, 0] - 1e-6)
-                bound(at, cents.astype(np.int64), what, floor)
-            else:
-                sign = -1.0 if floor else 1.0
-                rows += [Row(what, np.array([t * size + at, t * size + whole]), sign * np.array([1.0, -share]), SHARE)
-                         for t in range(days)]  # fmt: skip
-    return low, high, low_from, high_from, rows

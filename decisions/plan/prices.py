@@ -8,7 +8,8 @@ import numpy as np
 
 from decisions.plan.branch import Search
 from decisions.plan.dual import node_prices, step_sums
-from decisions.plan.model import TOTAL, Model
+from decisions.plan.limits import TOTAL
+from decisions.plan.model import Model
 from decisions.plan.problem import FloatArray, TextArray
 
 LEAST = 1e-4
@@ -53,7 +54,18 @@ def binding(model: Model, found: Search) -> Held:
     least = LEAST * float(np.median(np.abs(money))) if money.size else 0.0
     stepped = np.zeros(model.shape, dtype=bool)
     stepped[1:] |= (found.prices.rise > least) | (found.prices.fall > least)
-    return Held(money, np.where((names == "") & stepped, "step", names).astype(object))
+    names = np.where((names == "") & stepped, "step", names)
+    return Held(money, np.where(names == "", _group_limits(model, found, least)[:, model.node], names).astype(object))
+
+
+def _group_limits(model: Model, found: Search, least: float) -> TextArray:
+    """The nearest limit with a price on each group or one above it (H, G), the total's aside."""
+    low, high = found.prices.node_low > least, found.prices.node_high > least
+    names = np.where(high, model.node_high_from, np.where(low, model.node_low_from, ""))
+    names[:, 0] = ""
+    for at in range(1, len(model.groups)):
+        names[:, at] = np.where(names[:, at] == "", names[:, model.parent[at]], names[:, at])
+    return names
 
 
 def price_list(model: Model, found: Search) -> list[Price]:

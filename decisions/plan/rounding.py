@@ -91,9 +91,7 @@ def _day(model: Model, levels: list[Level], target: FloatArray, box: Box, root: 
     return cents
 
 
-def to_cents(
-    model: Model, spend: FloatArray, lower: IntArray, upper: IntArray, search: bool = True
-) -> IntArray | None:
+def to_cents(model: Model, spend: FloatArray, lower: IntArray, upper: IntArray, search: bool = True) -> IntArray | None:
     """Cents (H, n) near a plan (currency units) within line bounds; None where none was found."""
     target = spend * 100
     days = len(target)

@@ -103,7 +103,9 @@ def solve_to_target(problem: Problem, *, cost_per_outcome: float, most_nodes: in
         if high > 1e9 / cost_per_outcome:
             raise Infeasible(
                 f"the least spend that the limits allow costs {best.cents.sum() / 100 / max(best.value, 1e-300):,.2f} "
-                f"an outcome, more than the target of {cost_per_outcome:,.2f}: lower floors or raise the target", [], []
+                f"an outcome, more than the target of {cost_per_outcome:,.2f}: lower floors or raise the target",
+                [],
+                [],
             )
     for _ in range(30):
         middle = (low + high) / 2

@@ -7,11 +7,15 @@ its bounds then belongs to some plan of that day. Steps tie a day to the one bef
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decisions.plan.model import Model
-from decisions.plan.problem import FloatArray, IntArray
+from decisions.plan.problem import IntArray
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class Box:
     node_high: IntArray
 
 
-def own_sums(model: Model, values: FloatArray) -> FloatArray:
+def own_sums(model: Model, values: NDArray[Number]) -> NDArray[Number]:
     """Sums (…, G) of lines (…, n) that lie directly in each group."""
     out = np.zeros((*values.shape[:-1], len(model.groups)), dtype=values.dtype)
     starts = np.flatnonzero(np.r_[True, model.node[1:] != model.node[:-1]])
@@ -32,7 +36,7 @@ def own_sums(model: Model, values: FloatArray) -> FloatArray:
     return out
 
 
-def node_sums(model: Model, values: FloatArray) -> FloatArray:
+def node_sums(model: Model, values: NDArray[Number]) -> NDArray[Number]:
     """Sums (…, G) of all lines under each group."""
     out = own_sums(model, values)
     for at in range(len(model.groups) - 1, 0, -1):

@@ -1,4 +1,4 @@
-"""Random problems that have a plan, for the tests of `decisions.plan`, and a check of plans that shares no code with it."""
+"""Random problems that have a plan, and a check of plans that shares no code with `decisions.plan`."""
 
 from dataclasses import replace
 from typing import Any

@@ -21,7 +21,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 def test_limits_are_kept_to_the_cent_and_the_gap_is_small(seed: int) -> None:
     asked = problem(seed)
     plan = solve(asked)
@@ -118,7 +118,9 @@ def general(asked: Problem) -> float:
         mine = cvxpy.sum(money[:, inside], axis=1)
         whole = total
         if group.share_of == "parent" and group.parent:
-            with_it = [names.index(name) for child in asked.groups for name in child.lines if child.parent == group.parent]
+            with_it = [
+                names.index(name) for child in asked.groups for name in child.lines if child.parent == group.parent
+            ]
             whole = cvxpy.sum(money[:, with_it], axis=1)
         if group.floor_cents is not None:
             limits.append(mine >= group.floor_cents / 100)
@@ -134,7 +136,7 @@ def general(asked: Problem) -> float:
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_agrees_with_a_general_solver(seed: int) -> None:
     asked = problem(seed, most_lines=7, most_days=3)
     made = asked.responses[0]
@@ -253,7 +255,7 @@ def moved(asked: Problem, name: str, subject: str, day: int | None, by: int) -> 
 def test_prices_are_what_more_room_returns() -> None:
     """Each limit moved a little and solved again: the change of the bound lies on either side of its price."""
     checked: dict[str, int] = {}
-    for seed in range(12):
+    for seed in range(8):
         random = np.random.default_rng(seed)
         days, n = 2, 8
         made = response(random, days, n)
@@ -275,7 +277,7 @@ def test_prices_are_what_more_room_returns() -> None:
             assert up - 0.02 * worth <= price.price <= down + 0.02 * worth, (seed, price, up, down)
             kind = price.name.split(" of ")[0] if price.subject != "web" else "horizon cap"
             checked[kind] = checked.get(kind, 0) + 1
-    assert min(checked[kind] for kind in ("the total", "floor", "cap", "horizon cap")) >= 5, checked
+    assert min(checked[kind] for kind in ("the total", "floor", "cap", "horizon cap")) >= 4, checked
 
 
 def test_a_steps_price_is_what_a_longer_step_returns() -> None:
@@ -283,7 +285,9 @@ def test_a_steps_price_is_what_a_longer_step_returns() -> None:
     n, days = 6, 3
     made = response(random, days, n)
     stay = np.full(n, 4_000)
-    asked = Problem([f"l{i}" for i in range(n)], [made], 0, 10**7, Total.daily(24_000), days, steps=Steps(stay, 0.01, 900))
+    asked = Problem(
+        [f"l{i}" for i in range(n)], [made], 0, 10**7, Total.daily(24_000), days, steps=Steps(stay, 0.01, 900)
+    )
     plan = solve(asked)
     by = 20
     longer = solve(replace(asked, steps=replace(asked.steps, least_cents=900 + by)))
@@ -300,6 +304,9 @@ def test_what_holds_a_line_is_named() -> None:
     assert plan.binding.tolist() == [["cap", "", "floor"]]
     assert plan.cents.tolist() == [[4_000, 1_500, 500]]
     assert {(p.name, p.subject) for p in plan.prices} == {("the total", "the total"), ("cap", "a"), ("floor", "c")}
+    capped = solve(replace(asked, groups=[Group("north", ["a", "b"], cap_cents=5_000)]))
+    assert capped.cents.tolist() == [[4_000, 1_000, 1_000]]
+    assert capped.binding.tolist() == [["cap", "cap of north", ""]]
 
 
 def test_several_draws_count_as_their_mean_and_weights_as_weights() -> None:
@@ -324,5 +331,7 @@ def test_a_plan_that_is_given_comes_back() -> None:
     """All limits equal to one plan: nothing is free, and the plan comes back."""
     asked = problem(7)
     stay = asked.status_quo_cents
-    fixed = replace(asked, lower_cents=stay, upper_cents=stay, total=Total.daily(stay.sum(axis=1)), groups=[], steps=None)
+    fixed = replace(
+        asked, lower_cents=stay, upper_cents=stay, total=Total.daily(stay.sum(axis=1)), groups=[], steps=None
+    )
     assert (solve(fixed).cents == stay).all()
