@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisions.plan import Group, Plan, Problem, Steps, Total, solve, solve_to_target
+from decisions.plan.boxes import priced
 from decisions.plan.dual import Multipliers, upper_bound
 from decisions.plan.inner import Objective
 from decisions.plan.model import build
@@ -56,6 +57,18 @@ def test_the_same_problem_in_another_order_gives_the_same_cents(seed: int) -> No
     straight, other = solve(asked), solve(shuffled)
     assert (other.cents == straight.cents[:, order]).all()
     assert solve(asked).cents.tobytes() == straight.cents.tobytes()
+
+
+def test_lines_alike_get_their_odd_cents_by_name() -> None:
+    """Nothing but names tells the lines apart, so only they may decide who gets the cent that is left."""
+    made = Response(np.full(3, HILL), np.full((1, 3), 50.0), np.full(3, 20.0), np.ones(3), np.ones((1, 3)),
+                    np.zeros((1, 3)))  # fmt: skip
+    got = []
+    for names in itertools.permutations("abc"):
+        plan = solve(Problem(names, [made], 0, 10_000, Total.daily(10_000)))
+        got.append(dict(zip(names, plan.cents[0].tolist(), strict=True)))
+    assert sorted(got[0].values()) == [3_333, 3_333, 3_334]
+    assert all(one == got[0] for one in got)
 
 
 @given(seeds, st.integers(1, 10**6))
@@ -189,6 +202,34 @@ def test_lines_that_may_be_off_against_every_choice(seed: int) -> None:
     assert broken(asked, plan.cents) == []
     assert plan.value == pytest.approx(best, rel=2e-4)
     assert plan.gap < 1e-3
+
+
+@given(seeds, st.floats(0, 3))
+@settings(deadline=None, max_examples=40)
+def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price: float) -> None:
+    random = np.random.default_rng(seed)
+    made, minimum = response(random, 1, 5), random.integers(1_000, 6_000, 5)
+    asked = Problem(list("abcde"), [made], 0, 10_000, Total.daily(9_000), minimum_cents=minimum)
+    model = build(asked)
+    box = narrow(model, model.lower, model.upper)
+    assert box is not None
+    zero = np.zeros((1, 1))
+    prices = Multipliers(zero, zero + price, np.zeros(0), np.zeros((0, 5)), np.zeros((0, 5)))
+    bound, _ = priced(model, Objective(model.responses, None, 1), box, prices)
+    for _ in range(50):
+        on = random.random(5) < 0.5
+        left = 9_000 - (minimum * on).sum()
+        if on.any() and left >= 0:
+            cents = minimum * on + np.where(on, random.multinomial(left, on / on.sum()), 0)
+            if (cents <= 10_000).all():
+                assert net(asked, cents[None]) <= bound + 1e-6
+    best = 90.0 * price
+    for line in range(5):
+        tried = np.r_[0, np.linspace(minimum[line], box.upper[0, line], 2_000)] / 100
+        spend = np.zeros((tried.size, 1, 5))
+        spend[:, 0, line] = tried
+        best += float((made.daily(spend)[:, :, line].sum(axis=1) - price * tried).max())
+    assert best - 1e-9 <= bound <= best * (1 + 1e-4) + 1e-3
 
 
 # Money that is not fixed
