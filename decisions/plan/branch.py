@@ -21,9 +21,12 @@ from decisions.plan.interior import relax
 from decisions.plan.model import Model
 from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.rounding import kept, to_cents
+from decisions.plan.switches import LINES, choose
 
 CLOSE = 5e-5
 "Relative gap at which the search is done."
+SOLVER = 1e-7
+"Relative tolerance of the integer program's own bound."
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,12 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
         offer(cents)
     switched = bool(model.minimum.any()) and model.shape[0] == 1
     ceiling = root.relaxed.bound
+    early: list[Node] = []
+    if switched and root.objective.envelopes is None and model.shape[1] <= LINES:
+        on, bound = choose(model, root.objective, root.box, root.relaxed.spend)
+        ceiling = min(ceiling, bound * (1 + SOLVER))
+        chosen = None if on is None else relaxation(model, *settled(model, root, on[None]))
+        early = [] if chosen is None else [chosen]
     simple = root.objective.envelopes is None and not model.minimum.any()
     prices, nodes, count = root.relaxed.prices, 1, 0
     heap = [(-root.relaxed.bound, count, root)]
@@ -68,7 +77,8 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
             break
         _, _, node = heapq.heappop(heap)
         before = best
-        for tried in [node, *([] if simple else guesses(model, node))]:
+        more = [] if simple else [*(early if node is root else []), *guesses(model, node)]
+        for tried in [node, *more]:
             nodes += tried is not node
             box = settled(model, tried, tried.relaxed.spend * 100 >= model.minimum / 2)
             offer(_cents(model, tried, *box))
