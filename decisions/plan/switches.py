@@ -20,11 +20,11 @@ from decisions.plan.tree import Box
 
 LINES = 300
 "Lines up to which this closes the gap within seconds; beyond, few lines are between off and on, and prices do."
-ROUNDS, NODES = 2, 500
+ROUNDS, NODES = 2, 100
 
 
 def choose(model: Model, objective: Objective, box: Box, spend: FloatArray) -> tuple[np.ndarray | None, float]:
-    """Which lines are on (n,), and a bound on outcome less money's price; tangents start around `spend` (1, n)."""
+    """Which lines are on (n,), and a bound on outcome less money's price; tangents start near `spend` (1, n)."""
     n = spend.shape[1]
     low = np.maximum(box.lower[0], model.minimum) / 100
     high = np.maximum(box.upper[0] / 100, low)
