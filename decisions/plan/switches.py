@@ -33,8 +33,11 @@ def choose(model: Model, objective: Objective, box: Box, spend: FloatArray) -> t
     may = low * 100 <= box.upper[0]
     eye = sparse.eye_array(n, format="csr")
     empty = sparse.csr_array((n, n))
-    limits = [LinearConstraint(sparse.hstack([eye, -sparse.diags_array(high), empty]).tocsr(), -np.inf, 0.0),
-              LinearConstraint(sparse.hstack([-eye, sparse.diags_array(low), empty]).tocsr(), -np.inf, 0.0)]  # fmt: skip
+    within = [
+        sparse.hstack([eye, -sparse.diags_array(high), empty]),
+        sparse.hstack([-eye, sparse.diags_array(low), empty]),
+    ]
+    limits = [LinearConstraint(matrix.tocsr(), -np.inf, 0.0) for matrix in within]
     sums = sparse.hstack([members(model), sparse.csr_array((len(model.groups), 2 * n))]).tocsr()
     limits.append(LinearConstraint(sums, model.node_low[0] / 100, model.node_high[0] / 100))
     if model.rows:
