@@ -6,8 +6,9 @@
 Lines saturate (Hill, n = 1, which cvxpy can state too), are free to move by a quarter of yesterday's budget a day and
 lie in a tree of 30 platforms in 5 regions with floors, caps and shares. One day is separable; seven days are tied by
 steps and by a geometric carry-over of 10 days. Each solver runs in a process of its own on one thread and is stopped
-after the limit; ours is the best of three runs, the others run once. The gap is to our bound; general solvers may miss limits by their tolerance and so show a gap below 0.
-The last part is a smaller one of returns that bend upwards (Hill, n = 2) and of lines that may be off, ours alone.
+after the limit; ours is the best of three runs, the others run once. The gap is to our bound; general solvers may miss
+limits by their tolerance, or whole cents, and so show a gap below 0.
+The last part is of returns that bend upwards (Hill, n = 2) and of lines that may be off, ours alone.
 """
 
 from __future__ import annotations
