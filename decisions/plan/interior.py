@@ -1,0 +1,282 @@
+"""The best plan of a concave outcome, and all prices, by a primal-dual interior-point method.
+
+Minimise -f(s) with G (s, y) + x = h for all inequalities, x ≥ 0 their room and z ≥ 0 their prices, y the groups'
+spend. Each step is Newton's on the optimality conditions with x · z driven to 0 together (predictor and corrector
+after Mehrotra 1992; for convex programs Wright, Primal-Dual Interior-Point Methods, 1997). Some ten to thirty steps
+do, whatever the number of lines, and each is a batch of small inversions and a system of the tree's size (`newton`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
+from decisions.plan.inner import Objective
+from decisions.plan.model import Model
+from decisions.plan.newton import Groups, Solver, inverse
+from decisions.plan.problem import FloatArray, IntArray
+from decisions.plan.tree import Box, node_sums, own_sums
+
+MOST = 80
+"Steps, at most."
+SHORT = 0.1
+"Share of a step below which the next one only centres."
+LAG = 0.1
+"Share of what slopes are still off by that x · z stays above."
+STUCK = 10
+"Steps without a better bound after which rounding is what is left."
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """Spend (H, n) in currency units, prices, the bound, and whether the limits were met."""
+
+    spend: FloatArray
+    prices: Multipliers
+    bound: float
+    value: float  # outcome less the price of all spend
+    met: bool
+    steps: int
+
+
+Pairs = list[FloatArray]
+"What each kind of inequality has: lower bounds, upper bounds, rises, falls (…, n), groups' lows, highs, rows."
+
+
+def relax(
+    model: Model,
+    objective: Objective,
+    box: Box,
+    lower: IntArray,
+    upper: IntArray,
+    *,
+    rows_aside: float = 1.0,
+    steps_aside: float = 0.0,
+    tolerance: float = 1e-6,
+) -> Relaxed:
+    """The best plan of a concave `objective` within `box`, what `narrow` left of `lower` and `upper` (cents).
+
+    Where `rows_aside` and `steps_aside` are 1, rows and steps keep some cents of room, so that whole cents keep them
+    too.
+    """
+    return _Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
+
+
+class _Interior:
+    """One solve; amounts are in units of `money`, outcomes in units of `worth`, so that numbers are near 1."""
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        box: Box,
+        lower: IntArray,
+        upper: IntArray,
+        rows_aside: float,
+        steps_aside: float,
+    ) -> None:
+        self.model, self.objective, self.box = model, objective, box
+        self.free = box.lower < box.upper
+        # Bounds that only follow from other limits must not carry their price: they are kept out of reach.
+        above = np.where(box.upper < upper, np.minimum(upper, 2 * box.upper + 100), upper)
+        below = np.where(box.lower > lower, np.maximum(lower, box.lower // 2), lower)
+        start = self._start()
+        self.money = max(float(start.mean()) / 100, 1e-2)
+        unit = 100 * self.money
+        self.s = start / unit
+        days, size = model.node_low.shape
+        moves = node_sums(model, self.free.astype(np.float64)) > 0
+        exact = moves & (model.node_low == model.node_high)
+        low = moves & ~exact & (model.node_low > node_sums(model, below))
+        high = moves & ~exact & (model.node_high < node_sums(model, above))
+        self.exact_groups = exact
+        self.exact_rows = np.array([row.equal for row in model.rows], dtype=bool)
+        limit = np.array([row.limit for row in model.rows], dtype=np.float64)
+        each = np.array([min(2.0 * len(row.columns), 0.95 * abs(row.limit)) for row in model.rows])
+        spare = rows_aside * each[~self.exact_rows]
+        self.rows = row_matrix(model)[~self.exact_rows]
+        eye = sparse.eye_array(days * size, format="csr")
+        self.exact = sparse.vstack([eye[exact.ravel()], row_matrix(model)[self.exact_rows]]).tocsr()
+        self.amounts = np.r_[model.node_low[exact], limit[self.exact_rows]] / unit
+        stepped = model.stepped & (self.free[1:] | self.free[:-1])
+        room = np.where(model.reach > 0, model.reach, (model.rise - 1) * model.fall * box.lower[:-1])
+        margin = steps_aside * np.minimum(1 + model.rise, room / 4)
+        self.on = [self.free, self.free, stepped, stepped, low, high, np.ones(spare.size, dtype=bool)]
+        sides = [-below, above, model.reach - margin, model.reach - margin, -model.node_low, model.node_high,
+                 limit[~self.exact_rows] - spare]  # fmt: skip
+        self.h = [side / unit for side in sides]
+        # Room that is left so that whole cents keep steps and rows; what it costs is no reason to go on.
+        zero = np.zeros(1)
+        self.spare = [zero, zero, margin / unit, margin / unit, zero, zero, spare / unit]
+        self.groups = Groups(model, self.rows, self.exact)
+
+    def _start(self) -> FloatArray:
+        """Where to begin (H, n, cents): lines fill up to their bounds in proportion to what saturates them."""
+        box, room = self.box, self.box.upper - self.box.lower
+        half = np.mean([r.k for r in self.model.responses], axis=0) * 100
+        width = np.minimum(room, 4 * half + 1)
+        low, most = box.lower.sum(axis=1), width.sum(axis=1)
+        target = np.clip(low + most / 4, box.node_low[:, 0], box.node_high[:, 0])
+        for row in self.model.rows:
+            if row.equal:
+                target = np.full(len(low), row.limit / len(low))
+        need = np.maximum(target - low, 0)
+        full = room.sum(axis=1)
+        near = np.divide(need, most, out=np.full(len(low), 0.5), where=most > 0)
+        far = np.divide(need, full, out=np.full(len(low), 0.5), where=full > 0)
+        parts = np.where((near < 0.9)[:, None], near[:, None] * width, far[:, None] * room)
+        return np.asarray(box.lower + np.clip(parts, 1e-4 * width, 0.9 * room))
+
+    def _of(self, s: FloatArray, y: FloatArray) -> Pairs:
+        """G (s, y)."""
+        model = self.model
+        return [-s, s, s[1:] - model.rise * s[:-1], model.fall * s[:-1] - s[1:], -y, y, self.rows @ y.ravel()]
+
+    def _back(self, z: Pairs) -> tuple[FloatArray, FloatArray]:
+        """G' z, of lines (H, n) and of groups (H, G)."""
+        y = z[5] - z[4]
+        if z[6].size:
+            y = y + (self.rows.T @ z[6]).reshape(y.shape)
+        return z[1] - z[0] + step_sums(self.model, z[2], z[3]), y
+
+    def _multipliers(self, z: Pairs, ze: FloatArray, scale: float) -> Multipliers:
+        """In outcome per currency unit."""
+        low, high, rows = z[4].copy(), z[5].copy(), np.zeros(len(self.model.rows))
+        m = int(self.exact_groups.sum())
+        low[self.exact_groups], high[self.exact_groups] = np.maximum(-ze[:m], 0), np.maximum(ze[:m], 0)
+        rows[~self.exact_rows], rows[self.exact_rows] = z[6], ze[m:]
+        return Multipliers(low * scale, high * scale, rows * scale, z[2] * scale, z[3] * scale)
+
+    def _inverses(self, hessian: FloatArray, weights: Pairs) -> tuple[FloatArray, FloatArray]:
+        """The lines' inverses of second derivatives and barriers (H, H, n), and the groups' own (H · G,)."""
+        model, free, index = self.model, self.free, np.arange(len(hessian))
+        hessian[index, index] += weights[0] + weights[1]
+        up, down = weights[2], weights[3]
+        if self.on[2].any():
+            cross = model.rise * up + model.fall * down
+            hessian[index[1:], index[1:]] += up + down
+            hessian[index[:-1], index[:-1]] += model.rise**2 * up + model.fall**2 * down
+            hessian[index[1:], index[:-1]] -= cross
+            hessian[index[:-1], index[1:]] -= cross
+        if free.all():
+            return inverse(hessian), (weights[4] + weights[5]).ravel()
+        hessian *= free[:, None] * free
+        hessian[index, index] += ~free
+        out = inverse(hessian)
+        out[index, index] -= ~free
+        return out, (weights[4] + weights[5]).ravel()
+
+    def solve(self, tolerance: float) -> Relaxed:
+        model, on, s = self.model, self.on, self.s
+        shape, money = model.node_low.shape, self.money
+        lines, gradient, hessian = self.objective.curvature(s * money)
+        steepest = np.abs(np.where(self.free, np.maximum(gradient, model.price) * s, 0)).sum()
+        worth = float(steepest) / max(int(self.free.sum()), 1) * money or 1.0
+        y, pi, ze = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size)
+        x = [np.where(o, h - g if i < 2 else np.maximum(h - g, 0.1), 1.0)
+             for i, (o, h, g) in enumerate(zip(on, self.h, self._of(s, y), strict=True))]  # fmt: skip
+        z = [np.where(o, 0.1 / a, 0.0) for o, a in zip(on, x, strict=True)]
+        pairs = max(sum(int(o.sum()) for o in on), 1)
+        best: Relaxed | None = None
+        stuck = 0
+        for step in range(MOST):
+            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self._of(s, y), x, self.h, strict=True)]
+            re = self.exact @ y.ravel() - self.amounts
+            off = max(float(np.abs(a).max(initial=0)) for a in (*r, re)) * money
+            mu = _product(x, z) / pairs
+            prices = self._multipliers(z, ze, worth / money)
+            value = float(lines.sum()) - model.price * float(s.sum()) * money
+            bound = upper_bound(model, (lines, gradient), self.box, s * money, prices)
+            met = off < max(1e-4, 1e-9 * float(s.sum()) * money)
+            if best is None or (met, -bound) > (best.met, -best.bound):
+                best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step), 0
+            stuck += met
+            done = met and bound - worth * _product(z, self.spare) - value <= tolerance * abs(float(lines.sum()))
+            if done or stuck > STUCK or not mu > 0:
+                break
+            inverses, own = self._inverses(hessian * (money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
+            back_s, back_y = self._back(z)
+            ry = (self.groups.sums.T @ pi.ravel() + self.exact.T @ ze).reshape(shape) + back_y
+            ry[:, 0] += model.price * money / worth
+            newton = _Newton(
+                self, x, z, r, re, -gradient * (money / worth) + pi[:, model.node] + back_s, ry,
+                own_sums(model, s).ravel() + self.groups.sums @ y.ravel(), inverses,
+                self.groups.factor(inverses, own, z[6] / x[6]),
+            )  # fmt: skip
+            far, (ds, dy, dpi, dze, dx, dz) = newton.step(mu, pairs)
+            s, y, pi, ze = s + far * ds, y + far * dy, pi + far * dpi, ze + far * dze
+            x = [a + far * d for a, d in zip(x, dx, strict=True)]
+            z = [b + far * d for b, d in zip(z, dz, strict=True)]
+            lines, gradient, hessian = self.objective.curvature(s * money)
+        assert best is not None
+        return best
+
+
+Direction = tuple[FloatArray, FloatArray, FloatArray, FloatArray, Pairs, Pairs]
+
+
+@dataclass(frozen=True, eq=False)
+class _Newton:
+    """Newton's system at one point: what is still off, and the factors."""
+
+    of: _Interior
+    x: Pairs
+    z: Pairs
+    r: Pairs  # of inequalities
+    re: FloatArray  # of exact amounts
+    rs: FloatArray  # of lines' slopes (H, n)
+    ry: FloatArray  # of groups' prices (H, G)
+    rj: FloatArray  # of groups' sums (H · G,)
+    inverses: FloatArray
+    factored: Solver
+
+    def towards(self, target: Pairs) -> Direction:
+        """The step to x · z + target."""
+        of, x, z, r = self.of, self.x, self.z, self.r
+        model, shape = of.model, self.ry.shape
+        push_s, push_y = of._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=True)])
+        right = np.where(of.free, -self.rs - push_s, 0.0)
+        h = np.einsum("tun,un->tn", self.inverses, right)
+        pi, y, ze = self.factored(-self.rj - own_sums(model, h).ravel(), -(self.ry + push_y).ravel(), -self.re)
+        dpi, dy = pi.reshape(shape), y.reshape(shape)
+        ds = h - np.einsum("tun,un->tn", self.inverses, dpi[:, model.node])
+        dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(of.on, r, of._of(ds, dy), strict=True)]
+        dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(of.on, target, x, z, dx, strict=True)]
+        return ds, dy, dpi, ze, dx, dz
+
+    def step(self, mu: float, pairs: int) -> tuple[float, Direction]:
+        """How far to go, and where."""
+        on, x, z = self.of.on, self.x, self.z
+        *_, dx, dz = self.towards([-a * b for a, b in zip(x, z, strict=True)])
+        far = self._far(dx, dz, 1.0)
+        after = sum(float(((a + far * c) * (b + far * d)).sum()) for a, b, c, d in zip(x, z, dx, dz, strict=True))
+        centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
+        # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
+        near = np.where(self.of.free, np.minimum(x[0], x[1]), 0.0)
+        centre = max(centre, min(mu, LAG * float((np.abs(self.rs) * near).sum()) / pairs))
+        aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
+        direction = self.towards(aim)
+        far = self._far(direction[4], direction[5], 0.995)
+        if far < SHORT:  # far from the central path: towards it first
+            direction = self.towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
+            far = self._far(direction[4], direction[5], 0.995)
+        return far, direction
+
+    def _far(self, dx: Pairs, dz: Pairs, share: float) -> float:
+        return min(1.0, share * _longest(self.x, dx), share * _longest(self.z, dz))
+
+
+def _product(one: Pairs, other: Pairs) -> float:
+    return sum(float((a * b).sum()) for a, b in zip(one, other, strict=True))
+
+
+def _longest(values: Pairs, moves: Pairs) -> float:
+    """The largest step that keeps all values above 0."""
+    fastest = 0.0
+    for value, move in zip(values, moves, strict=True):
+        ratio = np.divide(move, value, out=np.zeros_like(value), where=value > 0)
+        fastest = max(fastest, -float(ratio.min(initial=0.0)))
+    return 1 / fastest if fastest > 0 else np.inf
