@@ -1,4 +1,4 @@
-"""Budget allocation against general solvers, and the time that fitting the curves takes.
+"""Budget allocation against general solvers.
 
     python benchmarks/allocation.py
 
@@ -23,10 +23,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from decisions.allocation import allocate
-from decisions.curves import Curves, fit
+from decisions.curves import Curves
 
 SIZES = (20, 200, 2_000, 20_000)
-FIT_SIZES, DAYS = (100, 1_000, 5_000), 90
 REPEATS = 3
 
 
@@ -45,8 +44,6 @@ def problem(n: int) -> tuple[Curves, int, np.ndarray, np.ndarray]:
         spend_low=zeros,
         spend_high=zeros,
         typical_spend=previous,
-        dispersion=zeros,
-        demand=zeros[:0],
     )
     cents = np.rint(previous * 100).astype(np.int64)
     return curves, int(cents.sum()), cents * 3 // 4, cents * 5 // 4
@@ -84,21 +81,10 @@ def clarabel(n: int) -> float:
     return float(cvxpy.Problem(cvxpy.Maximize(returned), limits).solve(solver=cvxpy.CLARABEL))
 
 
-def curve_fit(n: int) -> float:
-    random = np.random.default_rng(n)
-    truth = problem(n)[0]
-    line, day = np.repeat(np.arange(n), DAYS), np.tile(np.arange(DAYS), n)
-    spend = truth.typical_spend[line] * np.exp(random.normal(0, 0.5, line.size))
-    mean = truth.a[line] * spend / (spend + truth.k[line])
-    curves = fit(line, spend, 20.0 * random.poisson(mean / 20.0), n, day=day)
-    return float(np.abs(np.log(curves.k / truth.k)).mean())
-
-
 SOLVERS = {
     "decisions.allocate": ours,
     "scipy SLSQP": slsqp,
     "cvxpy Clarabel": clarabel,
-    "decisions.fit": curve_fit,
 }
 
 
@@ -130,10 +116,6 @@ def main() -> None:
                 continue
             seconds, value, memory = apart(name, n)
             print(f"{name:<20}{n:>8,}{seconds:>11.4f}{(bound - value) / bound:>14.1e}{memory:>10.1f}")
-    print(f"\n{f'fit, {DAYS} days':<20}{'lines':>8}{'seconds':>11}{'|log k error|':>14}{'peak MiB':>10}")
-    for n in FIT_SIZES:
-        seconds, error, memory = apart("decisions.fit", n)
-        print(f"{'decisions.fit':<20}{n:>8,}{seconds:>11.4f}{error:>14.2f}{memory:>10.1f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Response curves against the simulator's truth, beside today's `decisions.curves.fit`.
+"""Response curves against the simulator's truth, beside the simplest fit, `benchmarks.hill_fit`.
 
     python -m benchmarks.fit [--seeds 1-8] [--lines 14,42]
 
@@ -21,8 +21,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import hill_fit
 from benchmarks.fit_world import DAYS, observed, true_marginal, true_value, without_clicks
-from decisions import curves
 from decisions.fitting import History, Spec, fit
 from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import fit_channel
@@ -55,9 +55,9 @@ def ours(known: History, spec: Spec | None = None) -> Estimate:
     return Estimate(fitted.value(spend), ends, fitted.marginal(known.today), marginal, choice)
 
 
-def todays(known: History) -> Estimate:
-    """`decisions.curves.fit`, whose marginal return gets its interval by the delta method."""
-    fitted = today_fit(known)
+def beside(known: History) -> Estimate:
+    """`benchmarks.hill_fit`, whose marginal return gets its interval by the delta method."""
+    fitted = simplest(known)
     spend = np.outer(AT, known.today)
     value, error = fitted.value(spend), 1.645 * fitted.value_se(spend)
     marginal = fitted.marginal(known.today)
@@ -68,11 +68,10 @@ def todays(known: History) -> Estimate:
                     marginal * np.exp([[-1.645], [1.645]] * sd), "hill1/none")
 
 
-def today_fit(known: History) -> curves.Curves:
-    """`decisions.curves.fit` of a history, as the job calls it."""
+def simplest(known: History) -> hill_fit.Fit:
     days, n = known.spend.shape
     line, day = np.tile(np.arange(n), days), np.repeat(np.arange(days), n)
-    return curves.fit(line, known.spend.ravel(), known.outcome.ravel(), n, weights=known.known.ravel(), day=day)
+    return hill_fit.fit(line, known.spend.ravel(), known.outcome.ravel(), n, weights=known.known.ravel(), day=day)
 
 
 def without(target: str, value: object, known: History) -> Estimate:
@@ -92,7 +91,7 @@ def no_demand(**switched_off: bool) -> Callable[[History], Estimate]:
 
 
 METHODS: dict[str, Callable[[History], Estimate]] = {
-    "decisions.curves.fit": todays,
+    "benchmarks.hill_fit": beside,
     "fitting, spec chosen": ours,
     **{f"fitting, {shape}": partial(ours, spec=Spec(shape, "none")) for shape in SHAPES},
     **{f"fitting, hill1 {carry}": partial(ours, spec=Spec("hill1", carry)) for carry in CARRIES[1:]},
@@ -161,7 +160,7 @@ def forecasts(past: History, spend: np.ndarray) -> dict[str, np.ndarray]:
     pooled = returned.sum() / spent.sum()
     mean_return = np.where(spent > 0, returned / np.where(spent > 0, spent, 1.0), pooled)
     told = {"mean return of the last 28 days": mean_return * spend}
-    told["decisions.curves.fit"] = today_fit(past).value(spend)
+    told["benchmarks.hill_fit"] = simplest(past).value(spend)
     for spec in (SIMPLE, Spec("hill1", "geometric")):
         response = fit(past, specs=dict.fromkeys(past.channels, spec)).response(len(spend), days=len(spend))
         told[f"fitting, {spec.shape} {spec.carry}"] = response.daily(spend)

@@ -1,4 +1,4 @@
-"""Response curves on the real company's export: error of held-out outcome, beside today's fit and the mean return.
+"""Response curves on the real company's export: error of held-out outcome, beside the simplest fit and the mean return.
 
     python -m benchmarks.fit_company
 

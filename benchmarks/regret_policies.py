@@ -10,13 +10,13 @@ from datetime import timedelta
 import numpy as np
 from scipy.optimize import minimize
 
+from benchmarks import hill_fit
 from decisions.allocation import allocate, scaled_status_quo
-from decisions.curves import Curves, fit
-from decisions.fitting import fit as fit_posterior
-from decisions.fitting import history
+from decisions.curves import Curves
+from decisions.fitting import fit, history
 from decisions.fitting.simple import SIMPLE, as_curves
 from decisions.jobs.allocate import NO_CAP
-from decisions.jobs.curves import FIT_DAYS, LEAST_KNOWN
+from decisions.jobs.curves import LEAST_KNOWN
 from decisions.limits import Bounds, bounds
 from simulator import world as w
 from simulator.market import market
@@ -49,33 +49,31 @@ def roas(seen: Seen) -> np.ndarray:
     return scaled_status_quo(wanted, seen.total_cents, allowed.lower_cents, allowed.upper_cents)
 
 
-def fitted(seen: Seen, newest: int = FIT_DAYS) -> Curves:
-    """Tonight's curves as the curves job fits them: 90 days, projected by the share known and weighted with it."""
-    days, n = seen.spend.shape
-    since = max(days - newest, 0)
-    share = np.maximum(seen.share_known("value")[since:], LEAST_KNOWN).ravel()
-    return fit(
-        np.tile(np.arange(n), days - since),
-        seen.spend[since:].ravel(),
-        seen.value[since:].ravel() / share,
-        n,
-        weights=share,
-        day=np.repeat(np.arange(days - since), n),
-    )
-
-
-def posterior(seen: Seen) -> Curves:
-    """Tonight's curves by `decisions.fitting`, Hill's with exponent 1 and no carry-over."""
-    days, n = seen.spend.shape
+def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Curves:
+    """Curves as the curves job fits them, to outcomes (days, lines) of which `share` is known."""
+    days, n = spend.shape
     names = [str(at).zfill(4) for at in range(n)]
-    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
     dates = [seen.first_day + timedelta(days=day) for day in range(days)]
     known = history(
         [(name, name, platform) for name, platform in zip(names, seen.platform, strict=True)],
-        names * days, np.repeat(dates, n).tolist(), seen.spend.ravel(), (seen.value / share).ravel(),
-        known=share.ravel(), clicks=seen.clicks.ravel(),
+        names * days, np.repeat(dates, n).tolist(), spend.ravel(), outcome.ravel(), known=share.ravel(),
+        clicks=seen.clicks.ravel() if clicks else None,
     )
-    return as_curves(fit_posterior(known, specs=dict.fromkeys(set(seen.platform), SIMPLE)))
+    return as_curves(fit(known, specs=dict.fromkeys(set(seen.platform), SIMPLE)))
+
+
+def fitted(seen: Seen) -> Curves:
+    """Tonight's curves of the product."""
+    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
+    return fit_curves(seen, seen.spend, seen.value / share, share)
+
+
+def simplest(seen: Seen) -> Curves:
+    """Tonight's curves by the simplest fit."""
+    days, n = seen.spend.shape
+    share = np.maximum(seen.share_known("value"), LEAST_KNOWN).ravel()
+    line, day = np.tile(np.arange(n), days), np.repeat(np.arange(days), n)
+    return hill_fit.fit(line, seen.spend.ravel(), seen.value.ravel() / share, n, weights=share, day=day)
 
 
 def best_split(seen: Seen, response: Curves, step: float) -> np.ndarray:
@@ -174,6 +172,6 @@ POLICIES: dict[str, Callable[[World], Policy]] = {
     "last week's ROAS": lambda world: roas,
     "SLSQP, same curves": lambda world: slsqp,
     "ours": lambda world: ours,
-    "ours, posterior": lambda world: lambda seen: best_split(seen, posterior(seen), MAX_STEP),
+    "ours, simplest fit": lambda world: lambda seen: best_split(seen, simplest(seen), MAX_STEP),
     "ours, true curves": lambda world: true_curves(world, MAX_STEP),
 }

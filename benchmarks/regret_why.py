@@ -4,14 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.regret_policies import FREE, MAX_STEP, best_split, fitted, limits, ours, true_curves
+from benchmarks.regret_policies import FREE, MAX_STEP, best_split, fit_curves, fitted, limits, ours, true_curves
 from decisions.allocation import scaled_status_quo
-from decisions.curves import fit
-from decisions.jobs.curves import FIT_DAYS, LEAST_KNOWN
+from decisions.jobs.curves import LEAST_KNOWN
 from simulator.market import MarketDay, market, step
 from simulator.quarter import Policy, Seen, whole_cents
 from simulator.response import curves, respond
-from simulator.scenarios import HISTORY, QUARTER
+from simulator.scenarios import HISTORY
 from simulator.world import World
 
 EXPLORE = 0.15  # log, random moves of every budget
@@ -28,17 +27,12 @@ def lightened(world: World, noise: bool, confounding: bool, step_limit: float = 
         if not confounding:
             usual = np.array([_usual(world, day) for day in days])
             outcome = outcome * np.divide(usual, expected, out=np.ones(expected.shape), where=expected > 0)
-        spend, n = np.array([day.spend for day in days])[-FIT_DAYS:], len(seen.line)
-        line, day = np.tile(np.arange(n), len(spend)), np.repeat(np.arange(len(spend)), n)
-        outcome, share = outcome[-FIT_DAYS:].ravel(), share[-FIT_DAYS:].ravel()
-        return best_split(seen, fit(line, spend.ravel(), outcome, n, weights=share, day=day), step_limit)
+        spend = np.array([day.spend for day in days])
+        # clicks are reported with their noise and follow demand
+        made = fit_curves(seen, spend, outcome, share, clicks=noise and confounding)
+        return best_split(seen, made, step_limit)
 
     return policy
-
-
-def all_days(seen: Seen) -> np.ndarray:
-    """The product, fitted to every day since the first instead of the newest 90."""
-    return best_split(seen, fitted(seen, HISTORY + QUARTER), MAX_STEP)
 
 
 def without_steps(seen: Seen) -> np.ndarray:
@@ -70,7 +64,6 @@ def _usual(world: World, day: MarketDay) -> np.ndarray:
 
 WHY: dict[str, Callable[[World], Policy]] = {
     "ours": lambda world: ours,
-    "… fitted to all days, not 90": lambda world: all_days,
     "… without the step limit": lambda world: without_steps,
     "… with random moves of 15 %": lambda world: exploring,
     "… without noise and delay": lambda world: lightened(world, noise=False, confounding=True),

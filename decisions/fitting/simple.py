@@ -25,5 +25,4 @@ def as_curves(fitted: Fitted) -> Curves:
     return Curves(
         a=slope * k, k=k, cov=jacobian @ both @ jacobian.transpose(0, 2, 1), days_observed=fitted.days_observed,
         spend_low=fitted.spend_low, spend_high=fitted.spend_high, typical_spend=fitted.typical,
-        dispersion=fitted.dispersion, demand=np.zeros(0),
     )

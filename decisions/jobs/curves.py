@@ -94,9 +94,7 @@ def from_table(table: pa.Table) -> Curves:
     both = column["log_covariance"] - half
     slope = column["log_ceiling_variance"] - 2 * both - half
     cov = np.stack([np.stack([slope, both], axis=-1), np.stack([both, half], axis=-1)], axis=-2)
-    nothing = np.zeros(table.num_rows)
     return Curves(
         a=column["ceiling"], k=column["half_saturation"], cov=cov, days_observed=column["days_observed"],
         spend_low=column["spend_low"], spend_high=column["spend_high"], typical_spend=column["typical_spend"],
-        dispersion=nothing, demand=np.zeros(0),
     )

@@ -23,7 +23,7 @@ def known(a, k):
     a, k = np.asarray(a, dtype=float), np.asarray(k, dtype=float)
     n, zeros = a.size, np.zeros(a.size)
     cov = np.tile(np.eye(2), (n, 1, 1))
-    return Curves(a, k, cov, np.ones(n, dtype=np.int64), zeros, k, k, zeros + 1, np.empty(0))
+    return Curves(a, k, cov, np.ones(n, dtype=np.int64), zeros, k, k)
 
 
 @st.composite

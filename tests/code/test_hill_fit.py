@@ -1,9 +1,10 @@
-"""Response curves: known parameters come back, little data means the group's shape and a wide error."""
+"""The simplest fit, a peer of `decisions.fitting`: known parameters come back, few days mean the group's shape."""
 
 import numpy as np
 import pytest
 
-from decisions.curves import Curves, fit
+from benchmarks.hill_fit import fit
+from decisions.curves import Curves
 
 
 def world(n_lines=200, n_days=90, seed=1, follow_demand=0.0):
