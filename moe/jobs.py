@@ -135,8 +135,12 @@ NIGHT: tuple[Job, ...] = (
     Job(
         "curves",
         "decisions.jobs.curves:curves",
-        reads={"history": Read(MARTS), "deliveries": Read(ADS, "deliveries", days=90)},
-        writes=("out.curve__line",),
+        reads={
+            "history": Read(MARTS),
+            "deliveries": Read(ADS, "deliveries", days=90),
+            "experiments": Read("core.experiment__test", "as_of", days=3650, optional=True),
+        },
+        writes=("out.curve__line", "out.experiment__test"),
     ),
     Job(
         "allocate",

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from decisions.calibration import Ground, chosen
 from decisions.curves import Curves
-from decisions.fitting import fit
+from decisions.fitting import Experiment, Fitted, History, fit
 from decisions.fitting import history as known_days
 from decisions.fitting.simple import SIMPLE, as_curves
 from moe import tables
@@ -24,8 +25,11 @@ LEAST_KNOWN = 0.01
 """A day of which less is known says nothing: projecting it would only add noise."""
 
 
-def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, pa.Table]:
-    """Curves by budget line: `history` is marts.ad_performance__line_day, `deliveries` core as delivered."""
+def curves(
+    night: Night, history: pa.Table, deliveries: pa.Table, experiments: pa.Table
+) -> dict[str, pa.Table]:
+    """Curves by budget line, and what became of each experiment: `history` is marts.ad_performance__line_day,
+    `deliveries` core as delivered, `experiments` core.experiment__test as of the night."""
     objective = night.unit.objective
     since = night.date - timedelta(days=FIT_DAYS - 1)
     rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night) and r["business_date"] >= since]
@@ -34,23 +38,39 @@ def curves(night: Night, history: pa.Table, deliveries: pa.Table) -> dict[str, p
     share = _share_known(rows, deliveries, night)
     outcome = np.array([np.nan if r[objective] is None else float(r[objective]) for r in rows]) / share
     try:
-        fitted = fit(
-            known_days(
-                [(line, line, platform) for line, platform in sorted(platforms.items())],
-                [r["line_id"] for r in rows],
-                [r["business_date"] for r in rows],
-                np.array([float(r["spend"]) for r in rows]),
-                outcome,
-                known=share,
-                clicks=np.array([np.nan if r["clicks"] is None else float(r["clicks"]) for r in rows]),
-            ),
-            specs=dict.fromkeys(platforms.values(), SIMPLE),
+        known = known_days(
+            [(line, line, platform) for line, platform in sorted(platforms.items())],
+            [r["line_id"] for r in rows],
+            [r["business_date"] for r in rows],
+            np.array([float(r["spend"]) for r in rows]),
+            outcome,
+            known=share,
+            clicks=np.array([np.nan if r["clicks"] is None else float(r["clicks"]) for r in rows]),
         )
+        observed = _fit(known)
     except ValueError as error:
         raise MoeError(f"no curve can be fitted for {night.unit.unit} in the night of {night.date}: {error}",
                        f"check `moe show marts.ad_performance__line_day --unit {option(night.unit.unit)}`; a first "
                        "night needs days whose conversions are known") from error
-    return {"out.curve__line": as_table(as_curves(fitted), list(fitted.line_ids), names, objective)}
+    tests, told = _experiments(experiments, known, night)
+    fitted = _fit(known, tests) if tests else observed
+    return {"out.curve__line": as_table(fitted, observed, names, objective), "out.experiment__test": told}
+
+
+def _fit(known: History, tests: tuple[Experiment, ...] = ()) -> Fitted:
+    return fit(known, tests, specs=dict.fromkeys(known.channels, SIMPLE))
+
+
+def _experiments(table: pa.Table, known: History, night: Night) -> tuple[tuple[Experiment, ...], pa.Table]:
+    last = known.first_day + timedelta(days=known.days - 1)
+    ground = Ground(night.date, night.unit.objective, known.line_ids, known.first_day, last,
+                    lambda line: is_funded(line, night))
+    try:
+        return chosen(table.to_pylist(), ground)
+    except ValueError as error:
+        raise MoeError(f"experiments of {night.unit.unit}: {error}",
+                       "mend the row in the unit's experiments file, or withdraw it by `until` "
+                       "(docs/how-to/test-with-experiments.md); the live release stays") from error
 
 
 def is_funded(line_id: str, night: Night) -> bool:
@@ -68,22 +88,27 @@ def _share_known(rows: list[dict[str, Any]], deliveries: pa.Table, night: Night)
     return np.maximum([known.get(age, 1.0) for age in ages], LEAST_KNOWN)
 
 
-def as_table(fitted: Curves, lines: list[str], names: dict[str, str], objective: str) -> pa.Table:
-    """Rows of out.curve__line. The fit's covariance is of (log a/k, log k), the table's of (log a, log k)."""
-    slope, both, half = fitted.cov[:, 0, 0], fitted.cov[:, 0, 1], fitted.cov[:, 1, 1]
+def as_table(fitted: Fitted, observed: Fitted, names: dict[str, str], objective: str) -> pa.Table:
+    """Rows of out.curve__line; `observed` is the fit without experiments. The curves' covariance is of
+    (log a/k, log k), the table's of (log a, log k)."""
+    made, before, untested = as_curves(fitted), as_curves(observed), ~fitted.calibrated
+    slope, both, half = made.cov[:, 0, 0], made.cov[:, 0, 1], made.cov[:, 1, 1]
     return pa.table({
-        "line_id": lines,
-        "line_name": [names[line] for line in lines],
-        "objective": [objective] * len(lines),
-        "ceiling": fitted.a,
-        "half_saturation": fitted.k,
-        "typical_spend": fitted.typical_spend,
-        "spend_low": fitted.spend_low,
-        "spend_high": fitted.spend_high,
-        "days_observed": fitted.days_observed,
+        "line_id": fitted.line_ids,
+        "line_name": [names[line] for line in fitted.line_ids],
+        "objective": [objective] * len(fitted.line_ids),
+        "ceiling": made.a,
+        "half_saturation": made.k,
+        "typical_spend": made.typical_spend,
+        "spend_low": made.spend_low,
+        "spend_high": made.spend_high,
+        "days_observed": made.days_observed,
         "log_ceiling_variance": slope + 2 * both + half,
         "log_half_saturation_variance": half,
         "log_covariance": both + half,
+        "evidence": fitted.evidence,
+        "ceiling_before": pa.array(before.a, mask=untested),
+        "half_saturation_before": pa.array(before.k, mask=untested),
     })
 
 

@@ -33,7 +33,7 @@ def report(night: Night) -> dict[str, pa.Table]:
     folder = night.settings.report(unit.unit, night.date)
     checks = night.settings.data_docs / unit.unit / night.date.isoformat() / "index.html"
     live = publish.live("release", unit.unit)
-    orders = read("marts.order__day")
+    orders, experiments = read("marts.order__day"), _or_empty("out.experiment__test", night)
     data = ReportData(
         unit=unit.unit,
         unit_name=unit.name,
@@ -53,6 +53,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         steps=_steps(night),
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
+        experiments=experiments if experiments.num_rows else None,
         past=_past(night),
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )

@@ -52,6 +52,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "bids.csv": data.bids,
         "plan_vs_actual.csv": data.plan_vs_actual,
         "curves.csv": data.curves,
+        "experiments.csv": data.experiments,
         "history.csv": data.history,
         "orders.csv": data.orders,
         "quarantine.csv": data.quarantine,

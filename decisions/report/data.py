@@ -32,6 +32,7 @@ class ReportData:
     steps: list[dict[str, Any]]  # the night's ledger: {"job", "status", "seconds", "reason"}
     links: dict[str, str]  # label -> relative path or URL
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
+    experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
 
     @property

@@ -12,6 +12,7 @@ from decisions.jobs.allocate import allocate
 from decisions.jobs.bid import bid
 from decisions.jobs.curves import curves
 from decisions.jobs.release import release
+from decisions.report.gain import difference_error
 from moe.contracts import contract
 from moe.errors import MoeError
 from moe.jobs import Night
@@ -50,9 +51,14 @@ def empty(table: str) -> pa.Table:
     return contract(table).schema.empty_table()
 
 
+def fitted_curves(night: Night, past: pa.Table, experiments: list[dict[str, Any]] = []) -> dict[str, pa.Table]:  # noqa: B006
+    said = pa.Table.from_pylist(experiments, schema=contract("core.experiment__test").schema)
+    return curves(night, past, empty("core.ad_performance__ad_day"), said)
+
+
 def decided(night: Night, before: pa.Table | None = None, overrides: list[dict[str, Any]] = []) -> dict[str, pa.Table]:  # noqa: B006
     past = history()
-    fitted = curves(night, past, empty("core.ad_performance__ad_day"))["out.curve__line"]
+    fitted = fitted_curves(night, past)["out.curve__line"]
     said = pa.Table.from_pylist(
         [{"unit": "advertiser", "night": D} | o for o in overrides], schema=contract("core.override__override").schema
     )
@@ -149,12 +155,79 @@ def test_days_whose_outcome_is_unknown_do_not_pull_a_curve_down() -> None:
         if r["business_date"] > D - timedelta(days=20):
             r["conversions"] = r["conversion_value"] = None
     unknown = pa.Table.from_pylist(rows, schema=known.schema)
-    nothing = empty("core.ad_performance__ad_day")
     night = Night(unit(), D)
     for name in ("ceiling", "half_saturation"):
-        full = curves(night, known, nothing)["out.curve__line"].column(name).to_numpy()
-        half = curves(night, unknown, nothing)["out.curve__line"].column(name).to_numpy()
+        full = fitted_curves(night, known)["out.curve__line"].column(name).to_numpy()
+        half = fitted_curves(night, unknown)["out.curve__line"].column(name).to_numpy()
         assert np.allclose(np.log(full), np.log(half), atol=0.25)
+
+
+def experiment(**terms: Any) -> dict[str, Any]:
+    """A test of alpha in which 400 a day more brought 300: about half of what observed spend lets expect."""
+    return {"unit": "advertiser", "night": D, "experiment_id": "t1", "kind": "geo", "line_id": "alpha",
+            "start_date": D - timedelta(days=20), "end_date": D - timedelta(days=7), "spend_test": Decimal(800),
+            "spend_control": Decimal(400), "objective": "conversion_value", "incremental_outcome": 14 * 300.0,
+            "standard_error": 14 * 20.0, "entered_on": D, "until": None} | terms
+
+
+def by_line(table: pa.Table) -> dict[str, dict[str, Any]]:
+    return {r["line_id"]: r for r in table.to_pylist()}
+
+
+def lift(curve: dict[str, Any], of: str = "") -> float:
+    """What 800 a day bring above 400 a day, by a curve."""
+    a, k = curve[f"ceiling{of}"], curve[f"half_saturation{of}"]
+    return float(a * 800 / (800 + k) - a * 400 / (400 + k))
+
+
+def lift_error(curve: dict[str, Any]) -> float:
+    return difference_error(curve, 800, 400) / lift(curve)
+
+
+def test_an_experiment_moves_its_curve_to_what_it_measured_and_narrows_it() -> None:
+    night = Night(unit(), D)
+    without, made = fitted_curves(night, history()), fitted_curves(night, history(), [experiment()])
+    before, after = by_line(without["out.curve__line"]), by_line(made["out.curve__line"])
+    assert lift(before["alpha"]) > 500, "300 were measured"
+    assert abs(lift(after["alpha"]) - 300) < 0.3 * abs(lift(before["alpha"]) - 300)
+    assert lift_error(after["alpha"]) < 0.7 * lift_error(before["alpha"])
+    assert {line: c["evidence"] for line, c in after.items()} == {
+        "alpha": "calibrated", "beta": "observational", "gamma": "observational"}
+    assert lift(after["alpha"], "_before") == pytest.approx(lift(before["alpha"]))
+    assert after["beta"]["ceiling_before"] is None and before["alpha"]["ceiling_before"] is None
+    assert {c["evidence"] for c in before.values()} == {"observational"}
+    assert [(r["experiment_id"], r["used"], r["note"]) for r in made["out.experiment__test"].to_pylist()] == [
+        ("t1", True, "")]
+    assert without["out.experiment__test"].num_rows == 0
+
+
+@pytest.mark.parametrize(("terms", "note"), [
+    ({"start_date": D - timedelta(days=40)}, "are not all among those that the curves are fitted on, 2026-05-22 to"),
+    ({"end_date": D + timedelta(days=1)}, "are not all among those that the curves are fitted on"),
+    ({"objective": "conversions"}, "It counted conversions, and the budgets go by conversion_value."),
+    ({"until": D}, "Withdrawn: it counted until 2026-06-30."),
+    ({"line_id": "unplaced"}, "Its line gets no budget"),
+    ({"line_id": "gone", "start_date": D - timedelta(days=400), "end_date": D - timedelta(days=390)}, "are not all among"),
+])
+def test_an_experiment_that_says_nothing_tonight_is_left_out_with_a_note(terms: dict[str, Any], note: str) -> None:
+    night = Night(unit(), D)
+    made = fitted_curves(night, history(), [experiment(**terms)])
+    assert made["out.curve__line"].equals(fitted_curves(night, history())["out.curve__line"])
+    (row,) = made["out.experiment__test"].to_pylist()
+    assert not row["used"] and note in row["note"]
+
+
+@pytest.mark.parametrize(("terms", "message"), [
+    ({"line_id": "gone"}, "experiment t1: it is on an unknown line 'gone'"),
+    ({"end_date": D - timedelta(days=21)}, "experiment t1: it ends on 2026-06-09, before it starts"),
+    ({"spend_test": Decimal(400)}, "experiment t1: both arms spend 400.0 a day"),
+])
+def test_experiments_that_cannot_be_used_stop_the_night_with_their_names(terms: dict[str, Any], message: str) -> None:
+    second = experiment(experiment_id="t2", line_id="nowhere")
+    with pytest.raises(MoeError, match=message) as error:
+        fitted_curves(Night(unit(), D), history(), [experiment(**terms), second])
+    assert "t2: it is on an unknown line 'nowhere'" in error.value.message, "all problems at once"
+    assert "experiments file" in error.value.remedy and "the live release stays" in error.value.remedy
 
 
 NO_LANDSCAPE = empty("features.bid_response__line_segment_bid")
