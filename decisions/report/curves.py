@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from decisions.report import formats
+from decisions.report import evidence, formats
 from decisions.report.data import ReportData
 from decisions.report.gain import EIGHTY, log_error, response
 
@@ -39,6 +39,8 @@ class CurveView:
     x_ticks: list[tuple[str, str]]
     y_ticks: list[tuple[str, str]]
     beyond: bool
+    evidence: str
+    unchecked: str  # the curve as it would be without experiments; empty where there was none
 
 
 def curve_views(data: ReportData) -> list[CurveView]:
@@ -48,7 +50,8 @@ def curve_views(data: ReportData) -> list[CurveView]:
     lines.sort(key=lambda r: (-abs(r["budget"] - r["previous_budget"]), -r["budget"], r["line_id"]))
     lines = lines[:MOST]
     days = _known_days(data, [row["line_id"] for row in lines])
-    return [_view(row, curves[row["line_id"]], days[row["line_id"]], data) for row in lines]
+    said = evidence.by_line(data)
+    return [_view(row, curves[row["line_id"]], days[row["line_id"]], said[row["line_id"]], data) for row in lines]
 
 
 def _known_days(data: ReportData, line_ids: list[str]) -> dict[str, list[tuple[float, float]]]:
@@ -71,7 +74,7 @@ def ticks(highest: float, about: int = 4) -> list[float]:
     return [i * step for i in range(int(highest / step) + 1)]
 
 
-def _view(line: Values, curve: Values, days: list[tuple[float, float]], data: ReportData) -> CurveView:
+def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: str, data: ReportData) -> CurveView:
     before, after = float(line["previous_budget"]), float(line["budget"])
     outcomes = sorted(value for _, value in days)
     usual = outcomes[int(0.97 * (len(outcomes) - 1))] if outcomes else 0.0
@@ -90,6 +93,8 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], data: Re
     spread = [math.exp(min(EIGHTY * log_error(curve, s), 20)) for s in grid]
     upper = [(x(s), y(m * f)) for s, m, f in zip(grid, middle, spread, strict=True)]
     lower = [(x(s), y(m / f)) for s, m, f in zip(grid, middle, spread, strict=True)]
+    was_curve = {"ceiling": curve["ceiling_before"], "half_saturation": curve["half_saturation_before"]}
+    unchecked = [] if curve["ceiling_before"] is None else [(x(s), y(response(was_curve, s))) for s in grid]
     low, high = x(curve["spend_low"]), x(curve["spend_high"])
     change = formats.number(line["budget"] - line["previous_budget"], 2, signed=True)
     was, new = formats.number(line["previous_budget"], 2), formats.number(line["budget"], 2)
@@ -98,7 +103,7 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], data: Re
         line_id=line["line_id"],
         name=line["line_name"],
         change=f"{was} → {new}" if was != new else f"{new}, no change",
-        label=f"{line['line_name']}: budget {was} to {new} ({change}), expected {expected} a day",
+        label=f"{line['line_name']}: budget {was} to {new} ({change}), expected {expected} a day. {said}",
         returns=formats.number(line["marginal_value"], 2 if data.objective == "conversion_value" else 3),
         band=_path(upper + lower[::-1]) + "Z",
         curve=_path([(x(s), y(m)) for s, m in zip(grid, middle, strict=True)]),
@@ -109,6 +114,8 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], data: Re
         x_ticks=[(f"{x(t):.1f}", formats.compact(t)) for t in ticks(right)],
         y_ticks=[(f"{y(t):.1f}", formats.compact(t)) for t in ticks(top)],
         beyond=after > curve["spend_high"],
+        evidence=said,
+        unchecked=_path(unchecked) if unchecked else "",
     )
 
 

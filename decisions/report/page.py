@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import apply, budgets, formats, people, problems, sections
+from decisions.report import apply, budgets, evidence, formats, people, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
@@ -37,6 +37,8 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             curves=curve_views(data),
             curves_at_first=AT_FIRST,
             curve_lines=data.curves.num_rows,
+            evidence_words=evidence.words(data),
+            experiments=evidence.experiments(data),
             series_json=embedded(days := series(data)),
             series=days,
             bids=sections.bids(data),

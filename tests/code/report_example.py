@@ -18,6 +18,7 @@ REGIONS = ("Germany", "France", "Nordics", "Iberia", "Benelux", "Italy", "Poland
 SEGMENTS = ("new visitors", "returning", "basket left")
 UNKNOWN_DAYS = 3
 CODES = {"cap": "step_up", "floor": "floor", "lock": "locked"}
+TESTED = 1  # this line's curve was checked by an experiment
 LOCKED = 5  # this line's budget is a person's
 CENT = Decimal("0.01")
 MICRO = pa.decimal128(38, 6)
@@ -90,6 +91,8 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
             "spend_low": typical[i] * 0.5, "spend_high": typical[i] * 1.5,
             "days_observed": max(days - UNKNOWN_DAYS, 0),
             "log_ceiling_variance": 0.04, "log_half_saturation_variance": 0.06, "log_covariance": 0.04,
+            **({"evidence": "observational", "ceiling_before": None, "half_saturation_before": None} if i != TESTED else
+               {"evidence": "calibrated", "ceiling_before": a * 1.3, "half_saturation_before": k * 1.1}),
         })  # fmt: skip
         weekly = 1 + 0.2 * np.sin(np.arange(days) / 7 * 2 * np.pi)
         spend = typical[i] * np.clip(weekly + rng.normal(0, 0.13, days), 0.3, None)
@@ -147,13 +150,22 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         release=release, live=live,
         budgets=table(budgets, **dict.fromkeys(money, CENTS), override_id=pa.string()),
         bids=table(bids, bid=pa.decimal128(18, 4), bid_cap=pa.decimal128(18, 4), expected_spend=CENTS),
-        curves=table(curves),
+        curves=table(curves, ceiling_before=pa.float64(), half_saturation_before=pa.float64()),
         history=table(history, spend=MICRO, conversions=MICRO, conversion_value=MICRO),
         plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
                              conversion_value=MICRO),
-        orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
+        orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(), experiments=experiments(),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
+
+
+def experiments() -> pa.Table:
+    """A geo test in a curve, and one that is too old."""
+    days = {"start_date": NIGHT - timedelta(days=40), "end_date": NIGHT - timedelta(days=27)}
+    return table([
+        {"experiment_id": "spring-geo", "line_id": "line-0000", **days, "used": False, "note": "Its days are too old."},
+        {"experiment_id": "summer-geo", "line_id": f"line-{TESTED:04d}", **days, "used": True, "note": ""},
+    ])  # fmt: skip
 
 
 def quarantine(rows: int = 41) -> pa.Table:

@@ -1,13 +1,12 @@
 """Experiments as people enter them: landed through the gate, known from their night on, withdrawn by a later row."""
 
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
 from _stores import D1, D2, D3, D4, FINDINGS, QUARANTINE, known, land, read, shop
 
-from moe import runner
-from moe.jobs import find
+from moe import tables
 from moe.units import Unit, load_unit
 
 TESTS = "core.experiment__test"
@@ -82,12 +81,11 @@ def test_the_shipped_advertiser_has_a_file_to_append_to() -> None:
     assert shipped.resolve(source.path, D1).read_text() == HEADER and source.late == "go_on"
 
 
-def test_a_unit_without_experiments_lands_none_and_its_curves_read_none(tmp_path: Path) -> None:
-    plain = shop(tmp_path / "plain", {"unit": "plain", "sources": [SOURCE | {"name": "notes", "mapping": "overrides",
-                                                                            "path": "notes.csv"}]})
-    land(plain, D1, D1 + timedelta(days=1))
+def test_a_unit_without_such_a_source_and_a_store_from_before_it_know_none(tmp_path: Path) -> None:
+    plain = shop(tmp_path / "plain", {"unit": "plain", "sources": [
+        {"name": "notes", "mapping": "overrides", "path": "notes.csv", "late": "go_on"}]})
+    land(plain, D1, D2)
     assert known(plain, D2, TESTS) == []
-    (job,) = find(["curves"])
-    record = runner.Record("curves", "plain", str(D2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "_demand", lambda *_: None)
+    for night in (D1, D2):
+        tables.partition(TESTS, "plain", night).unlink()
+    assert known(plain, D2, TESTS) == []
