@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from decisions.fitting import Experiment
 from decisions.fitting.experiments import from_rows
-from moe.contracts import contract
+from moe.contracts import ADDED, contract
 
 Row = Mapping[str, Any]
 
@@ -33,9 +33,10 @@ def chosen(rows: Iterable[Row], ground: Ground) -> tuple[tuple[Experiment, ...],
 
     `rows` are of core.experiment__test as of the night. What is over, of another objective, older than the data, or on
     a line that gets no budget is left out with a note. Raises ValueError, with every problem in one message, for a bad
-    row and for a line that is unknown on the days of its test: an experiment is paid for, and is not dropped in silence.
+    row and for a line that is unknown on the days of its test: a test is paid for, and is not dropped in silence.
     """
-    used, told, problems = [], [], []
+    used: list[Experiment] = []
+    told, problems = [], []
     for row in sorted(rows, key=lambda r: r["experiment_id"]):
         note = _left_out(row, ground)
         if not note and row["line_id"] not in ground.lines:
@@ -50,7 +51,7 @@ def chosen(rows: Iterable[Row], ground: Ground) -> tuple[tuple[Experiment, ...],
     if problems:
         raise ValueError("; ".join(problems))
     terms = contract("out.experiment__test").schema
-    return tuple(used), pa.Table.from_pylist(told, schema=pa.schema([f for f in terms if f.name not in ("unit", "night")]))
+    return tuple(used), pa.Table.from_pylist(told, schema=pa.schema([f for f in terms if f.name not in ADDED]))
 
 
 def _left_out(row: Row, ground: Ground) -> str:
@@ -60,8 +61,8 @@ def _left_out(row: Row, ground: Ground) -> str:
     if row["objective"] != ground.objective:
         return f"It counted {row['objective']}, and the budgets go by {ground.objective}."
     if row["end_date"] >= row["start_date"] and not ground.first <= row["start_date"] <= row["end_date"] <= ground.last:
-        return (f"Its days, {row['start_date']} to {row['end_date']}, are not all among those that the curves are fitted "
-                f"on, {ground.first} to {ground.last}.")
+        return (f"Its days, {row['start_date']} to {row['end_date']}, are not all among those that the curves are "
+                f"fitted on, {ground.first} to {ground.last}.")
     if not ground.is_funded(row["line_id"]):
         return "Its line gets no budget in this unit."
     return ""

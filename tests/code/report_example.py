@@ -154,7 +154,8 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         history=table(history, spend=MICRO, conversions=MICRO, conversion_value=MICRO),
         plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
                              conversion_value=MICRO),
-        orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(), experiments=experiments(),
+        orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
+        experiments=experiments(),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
 

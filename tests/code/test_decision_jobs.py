@@ -207,7 +207,8 @@ def test_an_experiment_moves_its_curve_to_what_it_measured_and_narrows_it() -> N
     ({"objective": "conversions"}, "It counted conversions, and the budgets go by conversion_value."),
     ({"until": D}, "Withdrawn: it counted until 2026-06-30."),
     ({"line_id": "unplaced"}, "Its line gets no budget"),
-    ({"line_id": "gone", "start_date": D - timedelta(days=400), "end_date": D - timedelta(days=390)}, "are not all among"),
+    ({"line_id": "gone", "start_date": D - timedelta(days=400), "end_date": D - timedelta(days=390)},
+     "are not all among"),
 ])
 def test_an_experiment_that_says_nothing_tonight_is_left_out_with_a_note(terms: dict[str, Any], note: str) -> None:
     night = Night(unit(), D)
