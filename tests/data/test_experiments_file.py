@@ -50,7 +50,7 @@ def test_rows_are_known_from_their_night_on_and_withdrawn_by_a_later_row(unit: U
 
 
 @pytest.mark.parametrize(("values", "column", "rule", "remedy"), [
-    ({"standard_error": "0"}, "standard_error", "out of range", "at least"),
+    ({"standard_error": "0"}, "standard_error", "out of range", "at least 0.01"),
     ({"standard_error": ""}, "standard_error", "missing", "must have a value"),
     ({"incremental_outcome": "NaN"}, "incremental_outcome", "not readable", "a number"),
     ({"spend_control": "-1"}, "spend_control", "out of range", "at least 0"),
