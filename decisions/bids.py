@@ -72,7 +72,7 @@ def bids(
     clicks: ArrayLike,
     cost_per_click: ArrayLike,
     budget_cents: ArrayLike,
-    shadow_price: float,
+    shadow_price: ArrayLike,
     *,
     price_floor: float,
     bid_floor: ArrayLike = 0,
@@ -84,7 +84,8 @@ def bids(
     Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the platform reports
     so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected a day at the current
     `cost_per_click` (currency units); a row of the `landscape` replaces both. `budget_cents` (n,).
-    `shadow_price` is the allocation's, not below `price_floor`: 1 never pays more for a click than it returns,
+    `shadow_price` is the allocation's, of each line (n,) or of all, not below `price_floor`: 1 never pays more for a
+    click than it returns,
     1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line
     that cannot afford its floors drops its least worthy segments (bid 0), because a platform refuses a bid below
     its floor. Raises ValueError on bad input.
@@ -96,10 +97,10 @@ def bids(
         for v in (conversion_rate, value_per_conversion, clicks, cost_per_click)
     )
     floor, cap = (np.broadcast_to(np.asarray(v, dtype=np.int64), i.shape) for v in (bid_floor, bid_cap))
-    price = max(shadow_price, price_floor)
+    price = np.maximum(np.broadcast_to(np.asarray(shadow_price, dtype=np.float64), budget.shape), price_floor)
     _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price, price_floor)
 
-    worth = np.minimum(rate * value / price * SCALE, MOST)
+    worth = np.minimum(rate * value / price[i] * SCALE, MOST)
     wanted = np.clip(worth, floor, cap)
 
     def bought(bid: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -135,7 +136,7 @@ def bids(
     rests_on = [bid < full, worth > cap, worth < floor]
     binding = np.select(rests_on, ["budget", "cap", "floor"], "")
     text = tuple(
-        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price))
+        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price[at]))
         for why, b, least, money, at in zip(binding, bid, floor, budget[i], i, strict=True)
     )
     return Bids(bid, bought(bid)[0], _whole_cents(i, spend(bid) * 100), binding, text, low)
@@ -147,14 +148,14 @@ def _check(
     numbers: tuple[FloatArray, ...],
     floor: IntArray,
     cap: IntArray,
-    price: float,
+    price: FloatArray,
     price_floor: float,
 ) -> None:
     if i.ndim != 1 or (i.size and not 0 <= i.min() <= i.max() < budget.size):
         raise ValueError(f"line must be one-dimensional, with indices in 0…{budget.size - 1}")
     if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers):
         raise ValueError("rates, values, clicks and costs must be finite and not negative")
-    if not (0 < price_floor < np.inf and np.isfinite(price)) or (budget < 0).any():
+    if not (0 < price_floor < np.inf and np.isfinite(price).all()) or (budget < 0).any():
         raise ValueError("the price floor must be above 0, the price finite and no budget negative")
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
         crossed = np.flatnonzero(floor > cap).tolist()

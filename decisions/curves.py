@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from decisions.response import HILL, Response
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -41,6 +43,11 @@ class Curves:
     def spend_at(self, price: float) -> FloatArray:
         """Spend (n,) at which the next unit returns `price` > 0; 0 where even the first returns less."""
         return np.asarray(np.maximum(np.sqrt(self.a * self.k) / np.sqrt(price) - self.k, 0.0))
+
+    def response(self) -> Response:
+        """The response to one day's spend, without carry-over."""
+        one, zero = np.ones(len(self.a)), np.zeros((1, len(self.a)))
+        return Response(np.full(len(self.a), HILL), self.a[None], self.k, one, one[None], zero)
 
     def value_se(self, spend: ArrayLike) -> FloatArray:
         """Standard error of `value` at `spend` (…, n), by the delta method; not the scatter of one day."""

@@ -12,6 +12,9 @@ from decisions.curves import Curves
 from decisions.limits import Bounds, money
 from decisions.overrides import LineLimits, Override
 
+BOUNDS = ("floor", "cap")
+"What holds a line by itself; anything else that holds it is the limit of a group."
+
 
 class Reason(NamedTuple):
     code: str
@@ -41,7 +44,6 @@ def reason(
     """
     previous = np.asarray(previous_cents, dtype=np.int64)
     first, marginal = curves.marginal(0), curves.marginal(previous / 100)
-    against = f"against {_rate(allocation.shadow_price)} across the lines"
 
     def why(at: int) -> Reason:
         old, new, binding = int(previous[at]), int(allocation.budget_cents[at]), str(allocation.binding[at])
@@ -54,7 +56,7 @@ def reason(
             code = f"override_{person.kind}"
             return Reason(code, f"{_to(moved)} the {person.kind} of {money(new)} set {signed}")
         unknown = "" if curves.days_observed[at] else "; not observed yet, so judged like the other lines"
-        rule = {"floor": limits.lower_from, "cap": limits.upper_from}[binding][at] if binding else ""
+        rule = {"floor": limits.lower_from, "cap": limits.upper_from}[binding][at] if binding in BOUNDS else ""
         if rule == "step":
             # The least step speaks as an amount, the relative one as a share.
             change = abs(new - old)
@@ -65,6 +67,10 @@ def reason(
         if rule == "cap" or (rule == "floor" and new > 0):
             return Reason(rule, f"{_to(moved)} its {rule} of {money(new)}")
 
+        against = f"against {_rate(allocation.money_price[at])} across the lines"
+        if binding not in ("", *BOUNDS):
+            against = f"against {_rate(allocation.money_price[at])} within the {binding}, " \
+                      f"{_rate(allocation.shadow_price)} elsewhere"
         if new == 0:
             code, word = ("stopped", "Stopped") if old > 0 else ("not_funded", "Not funded")
             text = f"{word}: the first {currency} here would return {_rate(first[at])}"

@@ -151,7 +151,7 @@ NIGHT: tuple[Job, ...] = (
             "before": Read("out.budget__line", "before", optional=True),
             "overrides": Read("core.override__override", "as_of", days=3650, optional=True),
         },
-        writes=("out.budget__line", "out.allocation__night"),
+        writes=("out.budget__line", "out.allocation__night", "out.limit_price__limit"),
         needs_night_before=True,
     ),
     Job(
@@ -159,7 +159,6 @@ NIGHT: tuple[Job, ...] = (
         "decisions.jobs.bid:bid",
         reads={
             "budgets": Read("out.budget__line"),
-            "allocation": Read("out.allocation__night"),
             "scores": Read("features.score__line_segment"),
             "ads": Read("features.ads__line_segment"),
             "history": Read(MARTS),

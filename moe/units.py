@@ -45,6 +45,20 @@ class Rate(_Part):
     rate: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=8)]
 
 
+class Group(_Part):
+    """Lines and smaller groups whose spend has limits together, in the unit's budget."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=80)]
+    lines: tuple[str, ...] = ()
+    "Ids or names of budget lines, `*` for any text: `google_ads / *`."
+    parent: str | None = None
+    floor: Amount | None = None
+    cap: Amount | None = None
+    share_low: Annotated[float, Field(ge=0, le=1)] | None = None
+    share_high: Annotated[float, Field(ge=0, le=1)] | None = None
+    share_of: Literal["total", "parent"] = "total"
+
+
 class Budget(_Part):
     """The daily total and what may move in one night."""
 
@@ -55,6 +69,8 @@ class Budget(_Part):
     "Largest change of a line in one night, as a share of the night before."
     least_step: Amount = Decimal(5)
     "A change of this amount is always allowed, so that a line at zero can start."
+    groups: tuple[Group, ...] = ()
+    "A tree of groups with limits of their own, such as a platform's or a region's."
 
 
 class Bids(_Part):

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.allocation import allocate as best_split
-from decisions.allocation import scaled_status_quo
+from decisions.allocation import allocate_tree, scaled_status_quo
 from decisions.curves import Curves
 from decisions.jobs.curves import from_table, is_funded
+from decisions.jobs.groups import groups_of, limit_prices
 from decisions.limits import Infeasible, bounds
 from decisions.overrides import Override, active, line_limits, total_tonight
-from decisions.reasons import reason
+from decisions.reasons import BOUNDS, reason
 from moe.errors import MoeError
 from moe.jobs import Night
 
@@ -26,7 +27,7 @@ NO_CAP = 10**13
 def allocate(
     night: Night, history: pa.Table, curves: pa.Table, before: pa.Table, overrides: pa.Table
 ) -> dict[str, pa.Table]:
-    """Rows of out.budget__line and out.allocation__night.
+    """Rows of out.budget__line, out.allocation__night and out.limit_price__limit.
 
     The steps start from the candidate of D-1 (`before`); on a store's first night from the mean spend of the
     last 7 days.
@@ -52,7 +53,9 @@ def allocate(
         )
         response = _pick(curves, lines)
         status_quo = scaled_status_quo(previous, total, allowed.lower_cents, allowed.upper_cents)
-        best = best_split(response, total, allowed.lower_cents, allowed.upper_cents, status_quo)
+        within = (total, allowed.lower_cents, allowed.upper_cents, status_quo)
+        groups = groups_of(night.unit, {line: newest[line]["line_name"] for line in lines if line in newest}, lines)
+        best = allocate_tree(response, *within, lines, groups) if groups else best_split(response, *within)
     except Infeasible as error:
         raise MoeError(f"tomorrow's budgets cannot keep every rule: {error}",
                        "change the unit's bounds or the overrides named; the live release stays") from error
@@ -77,8 +80,8 @@ def allocate(
         "expected_value_se": response.value_se(spend),
         "status_quo_value": response.value(status_quo / 100),
         "marginal_value": response.marginal(spend),
-        "binding": ["lock" if r.code == "locked" else (str(b) or "none")
-                    for r, b in zip(reasons, best.binding, strict=True)],
+        "money_price": best.money_price,
+        "binding": [_held(r.code, str(b)) for r, b in zip(reasons, best.binding, strict=True)],
         "reason_code": [r.code for r in reasons],
         "reason": [r.text for r in reasons],
         "override_id": pa.array(locked, pa.string()),
@@ -97,7 +100,8 @@ def allocate(
         "built_on": ["candidate" if before.num_rows else "recent_spend"],
         "notes": ["\n".join(notes)],
     })
-    return {"out.budget__line": budgets, "out.allocation__night": whole}
+    prices = limit_prices(best, night, dict(zip(lines, reasons, strict=True)), response)
+    return {"out.budget__line": budgets, "out.allocation__night": whole, "out.limit_price__limit": prices}
 
 
 def _overrides(table: pa.Table) -> list[Override]:
@@ -146,6 +150,12 @@ def _pick(table: pa.Table, lines: list[str]) -> Curves:
     """Curves of `lines`, in that order."""
     have = table.column("line_id").to_pylist()
     return from_table(table.take([have.index(line) for line in lines]))
+
+
+def _held(code: str, binding: str) -> str:
+    if code == "locked":
+        return "lock"
+    return binding if binding in BOUNDS else "group" if binding else "none"
 
 
 def _by_line(limits: Any) -> list[Override | None]:

@@ -16,7 +16,7 @@ FORBIDDEN = "No bid: policy forbids this segment"
 
 
 def bid(
-    night: Night, budgets: pa.Table, allocation: pa.Table, scores: pa.Table, ads: pa.Table, history: pa.Table,
+    night: Night, budgets: pa.Table, scores: pa.Table, ads: pa.Table, history: pa.Table,
     response: pa.Table,
 ) -> dict[str, pa.Table]:
     """Rows of out.bid__line_segment, for every line with a budget row and every segment scored."""
@@ -31,7 +31,6 @@ def bid(
     values = [known[r["line_id"]] if value is None else value for r, value in zip(rows, predicted, strict=True)]
     seen = [recent[r["line_id"], r["segment"]] for r in rows]
     clicks = _expected_clicks(rows, seen, lines)
-    whole = allocation.to_pylist()[0]
     forbidden = np.array([r["segment"] in night.unit.bids.forbidden for r in rows], dtype=np.bool_)
     cap = np.where(forbidden, 0, int(night.unit.bids.cap * SCALE))
     made = bids(
@@ -41,7 +40,7 @@ def bid(
         clicks,
         np.array([r["cost_per_click_7d"] for r in seen]),
         np.array([_cents(lines[line]["budget"]) for line in order], dtype=np.int64),
-        whole["shadow_price"],
+        np.array([lines[line]["money_price"] for line in order]),
         # A click never costs more than it returns; conversions without a value have no such price.
         price_floor=1.0 if objective_is_money else 1e-9,
         bid_floor=np.where(forbidden, 0, int(night.unit.bids.floor * SCALE)),

@@ -43,6 +43,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         release=read("out.release__night").to_pylist()[0],
         live={"night": live.effective, "who": live.who, "when": live.at, "reason": live.reason} if live else None,
         budgets=read(BUDGETS),
+        limits=_or_empty("out.limit_price__limit", night),
         bids=read("out.bid__line_segment"),
         curves=read("out.curve__line"),
         history=_newest_days(read("marts.ad_performance__line_day"), night),

@@ -11,7 +11,7 @@ from typing import Any
 from decisions.report.data import ReportData
 from decisions.report.formats import count, long_day, money, number, outcome, percent, sentence, short_day
 from decisions.report.gain import as_money, expected_gain
-from decisions.report.limits import SMALL, limits
+from decisions.report.limits import SMALL, group_limits, limits
 from decisions.report.views import Action
 
 SHOWN = 3
@@ -27,6 +27,7 @@ def actions(data: ReportData) -> list[Action]:
         *_off_plan(data),
         *_quarantined(data),
         *limits(data),
+        *group_limits(data),
         *_late(data),
     ]
     return sorted(found, key=lambda a: (not a.urgent, -a.stake, a.verb, a.title))

@@ -8,7 +8,7 @@ from decisions.report.data import ReportData
 from decisions.report.views import Cell, Column, Row, TableView, amount, guess, left_out, ratio
 
 MOST_BUDGETS = 1000  # about 0.8 kB a row: the page stays under 2 MB
-BINDING = {"floor": "at floor", "cap": "at cap", "lock": "locked"}
+BINDING = {"floor": "at floor", "cap": "at cap", "lock": "locked", "group": "group's limit"}
 STEPS = {"step_up": "largest step", "step_down": "largest step"}  # the limit is that of one night's move
 ZERO = Decimal(0)
 

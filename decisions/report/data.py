@@ -31,6 +31,7 @@ class ReportData:
     warnings: pa.Table  # core.warning__finding
     steps: list[dict[str, Any]]  # the night's ledger: {"job", "status", "seconds", "reason"}
     links: dict[str, str]  # label -> relative path or URL
+    limits: pa.Table | None = None  # out.limit_price__limit; None in nights from before it
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live

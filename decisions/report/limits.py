@@ -8,12 +8,26 @@ from decisions.report.gain import as_money
 from decisions.report.views import Action
 
 SMALL = 0.002  # below this share of the total an action is not worth a person's minute
+ROOM = 0.01  # share of the total by which a group's limit is judged
 STEP = 0.1  # limits are judged by moving them a tenth: the curve is trusted near the budget, not far away
 WORTH = 1.15  # a limit is named when its line's next return is this much better (or worse) than elsewhere
 LIMIT = {
     **dict.fromkeys(("step_up", "step_down"), "step"),  # moves on by itself tomorrow
     **dict.fromkeys(("locked", "override_cap", "override_floor"), "lock"),
 }  # reason code -> limit, where the binding alone does not tell whose limit it is
+
+
+def group_limits(data: ReportData) -> Iterator[Action]:
+    """Limits of groups that cost more than a little, by what a hundredth of the night's money more room would bring."""
+    for row in (data.limits.to_pylist() if data.limits is not None else []):
+        stake = as_money(row["price"] * ROOM * float(data.release["total"]), data)
+        if row["subject_kind"] != "group" or stake < SMALL * ROOM * float(data.release["total"]):
+            continue
+        price = number(row["price"], 2 if data.objective == "conversion_value" else 3)
+        unit = "" if data.objective == "conversion_value" else " conversions"
+        title = f"Review the {row['limit']}: its last {data.currency} costs {price}{unit} a day"
+        detail = f"One {data.currency} moved to where money would go without it would bring {price}{unit} more a day."
+        yield Action("Review", title, detail, stake, "curves")
 
 
 def limits(data: ReportData) -> Iterator[Action]:

@@ -118,6 +118,43 @@ def test_an_override_is_honoured_named_and_leaves_the_total(kind: str, amount: s
     assert "Ana" in row["reason"]
 
 
+GROUPS = [{"name": "greek", "lines": ["al*", "Bet*"], "floor": "690.00"},
+          {"name": "late", "lines": ["gamma"], "share_high": 0.3}]
+
+
+def test_a_group_s_floor_holds_has_its_price_and_the_same_price_drives_the_bids() -> None:
+    free = decided(Night(unit(), D))
+    outputs = decided(Night(unit(groups=GROUPS[:1]), D))
+    got, before = budgets(outputs), budgets(free)
+    assert before["alpha"] + before["beta"] < Decimal("690.00")
+    assert got["alpha"] + got["beta"] == Decimal("690.00")
+    assert sum(got.values()) == Decimal("900.00")
+    rows = {r["line_id"]: r for r in outputs["out.budget__line"].to_pylist()}
+    (price,) = [r for r in outputs["out.limit_price__limit"].to_pylist() if r["subject_kind"] == "group"]
+    assert (price["subject"], price["limit"]) == ("greek", "floor of greek")
+    assert price["price"] == pytest.approx(rows["gamma"]["money_price"] - rows["alpha"]["money_price"], rel=1e-3)
+    # What a unit less floor brings, by asking again.
+    less = decided(Night(unit(groups=[GROUPS[0] | {"floor": "689.00"}]), D))
+    gained = less["out.allocation__night"].to_pylist()[0]["expected_value"]
+    gained -= outputs["out.allocation__night"].to_pylist()[0]["expected_value"]
+    assert gained == pytest.approx(price["price"], rel=0.05)
+    held = [r for r in rows.values() if r["binding"] == "group"]
+    assert held and all("within the floor of greek" in r["reason"] for r in held)
+    scores, ads = bid_inputs(outputs)
+    bid_of = [{r["line_id"]: r["bid"] for r in bid_rows(plan, scores, ads)} for plan in (free, outputs)]
+    assert bid_of[1]["gamma"] <= bid_of[0]["gamma"]
+
+
+def test_groups_that_cannot_hold_are_named_with_the_repair() -> None:
+    wrong = [GROUPS[0] | {"floor": "850.00"}, GROUPS[1]]
+    with pytest.raises(MoeError, match="floor of greek") as told:
+        decided(Night(unit(groups=wrong), D))
+    assert "live release stays" in told.value.remedy
+    twice = [GROUPS[0], GROUPS[1] | {"lines": ["*"]}]
+    with pytest.raises(MoeError, match="in two groups"):
+        decided(Night(unit(groups=twice), D))
+
+
 def test_an_expired_override_says_nothing() -> None:
     past = override(entered_on=D - timedelta(days=9), until=D)  # holds to D, not for D+1
     assert budgets(decided(Night(unit(), D), overrides=[past])) == budgets(decided(Night(unit(), D)))
@@ -245,8 +282,7 @@ def bid_inputs(outputs: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table]:
 
 def bid_rows(outputs: dict[str, pa.Table], scores: pa.Table, ads: pa.Table, response: pa.Table = NO_LANDSCAPE,
              of: Unit | None = None) -> list[dict[str, Any]]:
-    plan = outputs["out.budget__line"], outputs["out.allocation__night"]
-    made = bid(Night(of or unit(), D), *plan, scores, ads, history(), response)
+    made = bid(Night(of or unit(), D), outputs["out.budget__line"], scores, ads, history(), response)
     return made["out.bid__line_segment"].to_pylist()
 
 
@@ -308,7 +344,7 @@ def test_a_release_that_keeps_every_rule_is_not_held_and_a_broken_one_is() -> No
     outputs = decided(night)
     scores, ads = bid_inputs(outputs)
     table, whole = outputs["out.budget__line"], outputs["out.allocation__night"]
-    bids = bid(night, table, whole, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
+    bids = bid(night, table, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
     none = empty("core.warning__finding")
     good = release(night, table, whole, bids, scores, none)["out.release__night"].to_pylist()[0]
     assert (good["held"], good["hold_reason"]) == (False, "")
@@ -334,8 +370,8 @@ def test_a_forbidden_segment_gets_no_bid_and_a_table_that_bids_for_it_is_held() 
     segment = scores.to_pylist()[0]["segment"]
     strict = unit()
     strict = strict.model_copy(update={"bids": strict.bids.model_copy(update={"forbidden": (segment,)})})
-    free = bid(night, table, whole, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
-    made = bid(Night(strict, D), table, whole, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
+    free = bid(night, table, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
+    made = bid(Night(strict, D), table, scores, ads, history(), NO_LANDSCAPE)["out.bid__line_segment"]
     rows = [r for r in made.to_pylist() if r["segment"] == segment]
     assert rows and all(r["bid"] == 0 == r["expected_spend"] for r in rows)
     assert {r["reason"] for r in rows} == {"No bid: policy forbids this segment"}

@@ -113,6 +113,14 @@ def test_limits_that_cost_money_are_named(binding: str, factor: float, verb: str
         assert f"the next USD returns {returns:.2f}" in found[0].title
 
 
+def test_a_group_s_limit_is_named_with_what_it_costs() -> None:
+    rows = pa.table({"subject_kind": ["group", "group", "line"], "subject": ["West", "East", "l1"],
+                     "limit": ["floor of West", "cap of East", "the line's cap"], "price": [0.62, 1e-4, 5.0]})
+    (found,) = actions(quiet(limits=rows))
+    assert (found.verb, found.title) == ("Review", "Review the floor of West: its last USD costs 0.62 a day")
+    assert "0.62 more a day" in found.detail
+
+
 def test_a_line_without_plan_or_report_is_named_and_the_first_night_is_quiet() -> None:
     plan = example(6).plan_vs_actual
     assert plan is not None

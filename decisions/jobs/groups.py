@@ -1,0 +1,51 @@
+"""Groups of budget lines with limits of their own: the unit's over tonight's lines, and what each limit costs."""
+
+from fnmatch import fnmatchcase
+
+import pyarrow as pa
+
+from decisions.allocation import Allocation
+from decisions.curves import Curves
+from decisions.plan import Group
+from decisions.reasons import Reason
+from moe.contracts import contract
+from moe.jobs import Night
+from moe.units import Unit
+
+PRICES = "out.limit_price__limit"
+LINE_LIMITS = {
+    "floor": "the line's floor", "cap": "the line's cap",
+    "step_up": "the largest step", "step_down": "the largest step",
+    "locked": "a lock", "override_floor": "a floor set by a person", "override_cap": "a cap set by a person",
+}
+"By reason code: what holds a line by itself."
+
+
+def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group]:
+    """The unit's groups over tonight's `lines`; `names` are theirs for people, by id."""
+    return [
+        Group(
+            group.name,
+            [line for line in lines if any(fnmatchcase(text, pattern) for pattern in group.lines
+                                           for text in (line, names.get(line, line)))],
+            group.parent,
+            None if group.floor is None else int(group.floor * 100),
+            None if group.cap is None else int(group.cap * 100),
+            share_low=group.share_low, share_high=group.share_high, share_of=group.share_of,
+        )
+        for group in unit.budget.groups
+    ]
+
+
+def limit_prices(best: Allocation, night: Night, reasons: dict[str, Reason], response: Curves) -> pa.Table:
+    """Rows of out.limit_price__limit: every limit that costs something, dearest first within each kind."""
+    rows = [("group", price.subject, price.name, price.price) for price in best.group_prices]
+    marginal = response.marginal(best.budget_cents / 100)
+    for at, (line, why) in enumerate(reasons.items()):
+        if why.code in LINE_LIMITS:
+            rows.append(("line", line, LINE_LIMITS[why.code], abs(float(marginal[at] - best.money_price[at]))))
+    rows.sort(key=lambda row: (row[0], -row[3], row[1], row[2]))
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(("subject_kind", "subject", "limit", "price"))}
+    whole = {"business_date": [night.decided_day] * len(rows), "objective": [night.unit.objective] * len(rows)}
+    schema = pa.schema([field for field in contract(PRICES).schema if field.name not in ("unit", "night")])
+    return pa.table(columns | whole, schema=schema)
