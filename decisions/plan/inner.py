@@ -29,6 +29,8 @@ class Objective:
 
     def value(self, spend: FloatArray) -> float:
         """Outcome of a plan (H, n)."""
+        if self.envelopes is None:  # exact down to nothing spent, where `LEAST` stands for it below
+            return float(sum(response.value(spend) for response in self.responses))
         return float(self.lines(spend).sum())
 
     def lines(self, spend: FloatArray) -> FloatArray:
