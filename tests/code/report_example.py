@@ -82,7 +82,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
             **who, "platform": PLATFORMS[i % 4], "business_date": DAY, "budget": after[i], "currency": "USD",
             "previous_budget": before[i], "status_quo_budget": before[i], "floor": cents(old * 0.75),
             "cap": cents(old * 1.25), "expected_value": value, "expected_value_se": value * 0.12,
-            "status_quo_value": a * old / (old + k), "marginal_value": slope, "binding": binding,
+            "status_quo_value": a * old / (old + k), "marginal_value": slope, "money_price": shadow, "binding": binding,
             "reason_code": CODES.get(binding, "raised" if change > 0 else "lowered"), "reason": reason,
             "override_id": "o-17" if binding == "lock" else None,
         })  # fmt: skip
