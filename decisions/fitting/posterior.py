@@ -115,8 +115,17 @@ class Fitted:
             k[i] = self.typical[i] * np.exp(own[i, KAPPA])
             usual[i] = log_saturation(spec.shape, np.zeros(len(i)), own[i, KAPPA], own[i, NU])[0]
             shares[:, i] = kernel(spec.carry, own[i, KEPT : KEPT_TOO + 1])[0]
-        scale = self.typical * np.exp(own[:, RETURN] - usual) * self._season(length, own) * factor
+        scale = self.typical * np.exp(own[:, RETURN] - usual) * self.season(length, own) * factor
         return Response(family, scale, k, n, shares, self._offset(shares, horizon, length, later))
+
+    def season(self, length: int, theta: FloatArray | None = None) -> FloatArray:
+        """What each of `length` days after the data is expected to return beside an average one (length, n): weekday,
+        the trend where it ended, and demand that fades."""
+        own = self.mean if theta is None else theta
+        ahead = np.arange(1, length + 1)
+        weekday = CONTRASTS[(self.end.weekday() + ahead) % 7] @ own[:, WEEKDAY:TREND].T
+        demand = 1 + self.demand[:, None, :] * self.memory[:, None, :] ** ahead[:, None]
+        return np.asarray(np.exp(weekday + 0.5 * own[:, TREND]) * np.maximum(demand, 0.05).prod(axis=0))
 
     def _specs(self) -> Iterator[tuple[Spec, IntArray]]:
         for spec in sorted(set(self.specs)):
@@ -135,13 +144,6 @@ class Fitted:
             value[..., i] = self.typical[i] * np.exp(own[..., i, RETURN] + log_h - usual)
             marginal[..., i] = value[..., i] * slope / s[..., i]
         return value, marginal
-
-    def _season(self, length: int, own: FloatArray) -> FloatArray:
-        """Weekday, the trend where it ended, and demand that fades (length, n)."""
-        ahead = np.arange(1, length + 1)
-        weekday = CONTRASTS[(self.end.weekday() + ahead) % 7] @ own[:, WEEKDAY:TREND].T
-        demand = 1 + self.demand[:, None, :] * self.memory[:, None, :] ** ahead[:, None]
-        return np.asarray(np.exp(weekday + 0.5 * own[:, TREND]) * np.maximum(demand, 0.05).prod(axis=0))
 
     def _offset(self, shares: FloatArray, horizon: int, length: int, later: FloatArray) -> FloatArray:
         """Effective spend (length, n) from before the plan and from after it."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from decisions import draws
 from decisions.calibration import Ground, chosen
 from decisions.curves import Curves
 from decisions.fitting import Experiment, Fitted, History, fit
@@ -21,6 +22,8 @@ UNPLACED = "unplaced"
 FIT_DAYS = 180
 """Business dates that are fitted: all that the marts hold. A budget that is kept steady teaches nothing, so the days on
 which it moved are what a curve is known by, old as they are."""
+DEMAND_DAYS = 31
+"""Days ahead whose demand is written down: a month's plan needs no more."""
 LEAST_KNOWN = 0.01
 """A day of which less is known says nothing: projecting it would only add noise."""
 
@@ -54,7 +57,12 @@ def curves(
                        "night needs days whose conversions are known") from error
     tests, told = _experiments(experiments, known, night)
     fitted = _fit(known, tests) if tests else observed
-    return {"out.curve__line": as_table(fitted, observed, names, objective), "out.experiment__test": told}
+    return {
+        "out.curve__line": as_table(fitted, observed, names, objective),
+        "out.curve_draw__line": draws.as_table(draws.draws(fitted)),
+        "out.demand__line_day": _demand(fitted, night),
+        "out.experiment__test": told,
+    }
 
 
 def _fit(known: History, tests: tuple[Experiment, ...] = ()) -> Fitted:
@@ -71,6 +79,17 @@ def _experiments(table: pa.Table, known: History, night: Night) -> tuple[tuple[E
         raise MoeError(f"experiments of {night.unit.unit}: {error}",
                        "mend the row in the unit's experiments file, or withdraw it by `until` "
                        "(docs/how-to/test-with-experiments.md); the live release stays") from error
+
+
+def _demand(fitted: Fitted, night: Night) -> pa.Table:
+    """Rows of out.demand__line_day, from the day that the night decides on."""
+    late = (night.date - fitted.end).days
+    ahead, lines = fitted.season(late + DEMAND_DAYS)[late:], len(fitted.line_ids)
+    return pa.table({
+        "line_id": list(fitted.line_ids) * DEMAND_DAYS,
+        "business_date": [night.decided_day + timedelta(days=t) for t in range(DEMAND_DAYS) for _ in range(lines)],
+        "factor": ahead.ravel(),
+    })
 
 
 def is_funded(line_id: str, night: Night) -> bool:
@@ -106,6 +125,7 @@ def as_table(fitted: Fitted, observed: Fitted, names: dict[str, str], objective:
         "log_ceiling_variance": slope + 2 * both + half,
         "log_half_saturation_variance": half,
         "log_covariance": both + half,
+        "dispersion": fitted.dispersion,
         "evidence": fitted.evidence,
         "ceiling_before": pa.array(before.a, mask=untested),
         "half_saturation_before": pa.array(before.k, mask=untested),
