@@ -27,7 +27,11 @@ def world(seed: int, lines: int = 42) -> World:
 @cache
 def observed(seed: int, lines: int = 42, days: int = DAYS) -> History:
     """Line-days as platforms report them once all conversions have arrived."""
-    made = world(seed, lines)
+    return world_history(world(seed, lines), days)
+
+
+def world_history(made: World, days: int = DAYS) -> History:
+    """The same of any world."""
     rows = [row for day in range(days) for row in truth_of_day(made, day).to_pylist()]
     return history(
         [(str(line.campaign_id), line.kind.name, line.kind.platform) for line in line_list(made)],
