@@ -139,6 +139,7 @@ NIGHT: tuple[Job, ...] = (
             "history": Read(MARTS),
             "deliveries": Read(ADS, "deliveries", days=90),
             "experiments": Read("core.experiment__test", "as_of", days=3650, optional=True),
+            "market": Read("core.market_signal__day", "as_of", days=3650, optional=True),
         },
         writes=("out.curve__line", "out.curve_draw__line", "out.demand__line_day", "out.experiment__test"),
     ),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from decisions.fitting.carry import LAGS, kernel
-from decisions.fitting.model import CONTRASTS, KAPPA, KEPT, KEPT_TOO, NU, RETURN, TREND, WEEKDAY, Spec
+from decisions.fitting.model import CONTRASTS, KAPPA, KEPT, KEPT_TOO, NU, RETURN, SIGNALS, TREND, WEEKDAY, Spec
 from decisions.fitting.shapes import FAMILY, exponent, log_saturation
 from decisions.response import Response
 
@@ -118,14 +118,16 @@ class Fitted:
         scale = self.typical * np.exp(own[:, RETURN] - usual) * self.season(length, own) * factor
         return Response(family, scale, k, n, shares, self._offset(shares, horizon, length, later))
 
-    def season(self, length: int, theta: FloatArray | None = None) -> FloatArray:
+    def season(self, length: int, theta: FloatArray | None = None, signals: ArrayLike | None = None) -> FloatArray:
         """What each of `length` days after the data is expected to return beside an average one (length, n): weekday,
-        the trend where it ended, and demand that fades."""
+        the trend where it ended, demand that fades, and market `signals` (length, q), usual ones where not given."""
         own = self.mean if theta is None else theta
         ahead = np.arange(1, length + 1)
-        weekday = CONTRASTS[(self.end.weekday() + ahead) % 7] @ own[:, WEEKDAY:TREND].T
+        known = CONTRASTS[(self.end.weekday() + ahead) % 7] @ own[:, WEEKDAY:TREND].T + 0.5 * own[:, TREND]
+        if signals is not None:
+            known = known + np.asarray(signals, dtype=np.float64) @ own[:, SIGNALS:].T
         demand = 1 + self.demand[:, None, :] * self.memory[:, None, :] ** ahead[:, None]
-        return np.asarray(np.exp(weekday + 0.5 * own[:, TREND]) * np.maximum(demand, 0.05).prod(axis=0))
+        return np.asarray(np.exp(known) * np.maximum(demand, 0.05).prod(axis=0))
 
     def _specs(self) -> Iterator[tuple[Spec, IntArray]]:
         for spec in sorted(set(self.specs)):

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from decisions import draws
+from decisions import draws, signals
 from decisions.calibration import Ground, chosen
 from decisions.curves import Curves
 from decisions.fitting import Experiment, Fitted, History, fit
@@ -29,10 +30,10 @@ LEAST_KNOWN = 0.01
 
 
 def curves(
-    night: Night, history: pa.Table, deliveries: pa.Table, experiments: pa.Table
+    night: Night, history: pa.Table, deliveries: pa.Table, experiments: pa.Table, market: pa.Table
 ) -> dict[str, pa.Table]:
     """Curves by budget line, and what became of each experiment: `history` is marts.ad_performance__line_day,
-    `deliveries` core as delivered, `experiments` core.experiment__test as of the night."""
+    `deliveries` core as delivered, `experiments` and `market` (core.market_signal__day) as of the night."""
     objective = night.unit.objective
     since = night.date - timedelta(days=FIT_DAYS - 1)
     rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night) and r["business_date"] >= since]
@@ -40,15 +41,20 @@ def curves(
     platforms = {r["line_id"]: r["platform"] for r in rows}
     share = _share_known(rows, deliveries, night)
     outcome = np.array([np.nan if r[objective] is None else float(r[objective]) for r in rows]) / share
+    days = [r["business_date"] for r in rows]
+    first, last = min(days, default=night.date), max(days, default=night.date)
+    ahead = (night.date - last).days + DEMAND_DAYS
+    _, shown = signals.panel(market.to_pylist(), first, last, ahead)
     try:
         known = known_days(
             [(line, line, platform) for line, platform in sorted(platforms.items())],
             [r["line_id"] for r in rows],
-            [r["business_date"] for r in rows],
+            days,
             np.array([float(r["spend"]) for r in rows]),
             outcome,
             known=share,
             clicks=np.array([np.nan if r["clicks"] is None else float(r["clicks"]) for r in rows]),
+            signals=signals.of_rows(shown, first, days),
         )
         observed = _fit(known)
     except ValueError as error:
@@ -60,7 +66,7 @@ def curves(
     return {
         "out.curve__line": as_table(fitted, observed, names, objective),
         "out.curve_draw__line": draws.as_table(draws.draws(fitted)),
-        "out.demand__line_day": _demand(fitted, night),
+        "out.demand__line_day": _demand(fitted, night, shown[known.days :]),
         "out.experiment__test": told,
     }
 
@@ -81,14 +87,13 @@ def _experiments(table: pa.Table, known: History, night: Night) -> tuple[tuple[E
                        "(docs/how-to/test-with-experiments.md); the live release stays") from error
 
 
-def _demand(fitted: Fitted, night: Night) -> pa.Table:
-    """Rows of out.demand__line_day, from the day that the night decides on."""
-    late = (night.date - fitted.end).days
-    ahead, lines = fitted.season(late + DEMAND_DAYS)[late:], len(fitted.line_ids)
+def _demand(fitted: Fitted, night: Night, ahead: NDArray[np.float64]) -> pa.Table:
+    """Rows of out.demand__line_day, from the day that the night decides on; signals `ahead` (days, q)."""
+    factor, lines = fitted.season(len(ahead), signals=ahead)[-DEMAND_DAYS:], len(fitted.line_ids)
     return pa.table({
         "line_id": list(fitted.line_ids) * DEMAND_DAYS,
         "business_date": [night.decided_day + timedelta(days=t) for t in range(DEMAND_DAYS) for _ in range(lines)],
-        "factor": ahead.ravel(),
+        "factor": factor.ravel(),
     })
 
 

@@ -53,7 +53,7 @@ def empty(table: str) -> pa.Table:
 
 def fitted_curves(night: Night, past: pa.Table, experiments: list[dict[str, Any]] = []) -> dict[str, pa.Table]:  # noqa: B006
     said = pa.Table.from_pylist(experiments, schema=contract("core.experiment__test").schema)
-    return curves(night, past, empty("core.ad_performance__ad_day"), said)
+    return curves(night, past, empty("core.ad_performance__ad_day"), said, empty("core.market_signal__day"))
 
 
 def decided(night: Night, before: pa.Table | None = None, overrides: list[dict[str, Any]] = []) -> dict[str, pa.Table]:  # noqa: B006
