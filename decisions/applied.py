@@ -152,7 +152,7 @@ def _judged_by(day: Day, readings: Readings, line: Row, row: Row) -> Row:
     caps = {e[2:]: r["bid_limit"] for e, r in readings.on[day.on].items()
             if e[2:] in ad_sets and e[2:] in day.bids and r["bid_limit"] is not None}
     differ = sum(cap != day.bids[key] for key, cap in caps.items())
-    partly = differ and row["state"] in ("as_released", "applied_late")
+    partly = differ and not difference
     return {
         "state": "partly_applied" if partly else row["state"],
         "difference": difference,
