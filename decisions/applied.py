@@ -141,7 +141,10 @@ def _absent(day: Day, readings: Readings, line: Row) -> Row:
         if campaigns & {e[:3] for e in readings.on[d]}:
             break
         since = d
-    return nothing | {"state": "unknown_to_platform", "set_budget": ZERO, "since": since, "note": note}
+    is_set: Decimal | None = ZERO
+    if day.spend.get(line["line_id"]):
+        is_set, note = None, f"{note} It spent all the same, so the export leaves it out: what it has is not known."
+    return nothing | {"state": "unknown_to_platform", "set_budget": is_set, "since": since, "note": note}
 
 
 def _judged_by(day: Day, readings: Readings, line: Row, row: Row) -> Row:

@@ -36,7 +36,7 @@ def judge(day: date, readings: Mapping[date, Sequence[Decimal]], released: Mappi
     before = [d for d in days if d < first] or [d for d in days if d < day][:1]
     slipped = slip(total, goal)
     if not before:
-        return Verdict("changed_by_hand" if slipped else "not_applied", since, " ".join(filter(None, (slipped, FIRST))))
+        return Verdict("changed_by_hand" if slipped else "not_applied", since, slipped or FIRST)
     moved = [was != now for was, now in zip(readings[before[-1]], amounts, strict=True)]
     if not any(moved):
         by_hand = before[-1] >= first and slipped  # wrong from the first reading on, which came with this release
@@ -67,7 +67,7 @@ def slip(set_to: Decimal, released: Decimal) -> str:
         return "A digit or the decimal point looks wrong."
     for unit in ROUND_TO:
         if set_to == (released / unit).quantize(Decimal(1)) * unit:
-            return f"It looks rounded to {unit}."
+            return "It looks rounded to a whole amount." if unit == 1 else f"It looks rounded to a multiple of {unit}."
     typed, meant = (str(int((amount / CENT).to_integral_value())) for amount in (set_to, released))
     wrong = [at for at, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b]
     if len(typed) == len(meant) and len(wrong) == 2 and wrong[1] == wrong[0] + 1 and sorted(typed) == sorted(meant):

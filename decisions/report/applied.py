@@ -51,7 +51,7 @@ def words(data: ReportData) -> list[str]:
     what = "the release" if first["basis"] == "live" else "a candidate that never went live, the one"
     said = []
     if read:
-        equal = sum(not r["difference"] for r in read)
+        equal = sum(r["difference"] == 0 for r in read)
         verb = "was" if equal == 1 else "were"
         said.append(f"{equal:,} of {formats.count(len(read), 'line')} {verb} set at the end of {day} as released"
                     f"{_rest(read, data)} That is {what} of the night of {formats.long_day(first['release_night'])}.")
@@ -60,6 +60,10 @@ def words(data: ReportData) -> list[str]:
         many = len(rows) - len(read)
         said.append(f"Of {formats.count(many, 'line')} with {formats.money(money, data.currency)} no settings were "
                     "delivered.")
+    hidden = [r["released_budget"] for r in read if r["difference"] is None]
+    if hidden:
+        said.append(f"{formats.count(len(hidden), 'line')} with {formats.money(sum(hidden, ZERO), data.currency)} "
+                    "spent money and cannot be found among the settings.")
     partly = [r for r in read if r["bids_differ"]]
     if partly:
         many = sum(r["bids_differ"] for r in partly)
@@ -71,7 +75,7 @@ def words(data: ReportData) -> list[str]:
 def _rest(read: list[dict[str, Any]], data: ReportData) -> str:
     off = [abs(r["difference"]) for r in read if r["difference"]]
     if not off:
-        return ", to the cent."
+        return "."
     verb = "differs" if len(off) == 1 else "differ"
     return f"; {len(off):,} {verb} by {formats.money(sum(off, ZERO), data.currency)} a day."
 
@@ -81,7 +85,7 @@ def differences(data: ReportData) -> TableView | None:
     if data.applied is None:
         return None
     rows = [r for r in data.applied.to_pylist() if r["state"] != "as_released"]
-    rows.sort(key=lambda r: (-abs(r["difference"] or ZERO), r["line_id"]))
+    rows.sort(key=lambda r: (-abs(_at_stake(r)), r["line_id"]))
     if not rows:
         return None
     shown, known = rows[:MOST_ROWS], [r for r in rows if r["set_budget"] is not None]
@@ -104,7 +108,13 @@ def differences(data: ReportData) -> TableView | None:
                    amount(of_known[2], signed=True), Cell(""), Cell("")])],
         fold=12,
         note=left_out(len(shown), len(rows), "lines", FILE),
+        cards=True,
     )  # fmt: skip
+
+
+def _at_stake(r: dict[str, Any]) -> Decimal:
+    known: Decimal = r["released_budget"] if r["difference"] is None else r["difference"]
+    return known
 
 
 def _row(r: dict[str, Any]) -> Row:
@@ -138,8 +148,13 @@ def actions(data: ReportData) -> Iterator[Action]:
 
 def because(line_id: str, day: date | None, data: ReportData) -> str:
     """Why a line spent off its plan, where its setting tells; else empty."""
-    for r in [] if data.applied is None else data.applied.to_pylist():
-        if r["line_id"] == line_id and r["business_date"] == day and r["spend_follows_setting"]:
-            return (f"the platform had {formats.money(r['set_budget'], data.currency)} set, not the "
-                    f"{formats.money(r['released_budget'], data.currency)} released ({STATES[r['state']]})")
+    rows = [] if data.applied is None else data.applied.to_pylist()
+    r = next((r for r in rows if r["line_id"] == line_id and r["business_date"] == day), None)
+    if r is None or r["spend"] is None:
+        return ""
+    if r["spend_follows_setting"]:
+        return (f"the platform had {formats.money(r['set_budget'], data.currency)} set, not the "
+                f"{formats.money(r['released_budget'], data.currency)} released ({STATES[r['state']]})")
+    if r["difference"] == 0 and r["spend"] > r["released_budget"]:
+        return "the released budget was set at the end of the day, so look at the platform’s delivery"
     return ""
