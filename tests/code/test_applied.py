@@ -186,9 +186,22 @@ def test_spend_is_laid_beside_both_amounts() -> None:
     assert [found[i]["spend_follows_setting"] for i in "abc"] == [True, False, None]
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**7)), min_size=1, max_size=6),
+       st.lists(st.integers(0, 10**7), min_size=4, max_size=4))
+def test_every_cent_that_is_set_stands_on_one_line(drawn: list[tuple[int, int]], campaigns: list[int]) -> None:
+    lines = {f"l{n}": str(Decimal(cents).scaleb(-2)) for n, (_, cents) in enumerate(drawn)}
+    ads = [ad(f"l{n}", f"c{campaign}") for n, (campaign, _) in enumerate(drawn)]
+    settings = [setting(f"c{n}", str(Decimal(cents).scaleb(-2))) for n, cents in enumerate(campaigns)]
+    found = compared(ads, settings, **lines)
+    used = {campaign for campaign, _ in drawn}
+    assert sum(r["set_budget"] for r in found.values()) == Decimal(sum(campaigns[n] for n in used)).scaleb(-2)
+    for line, r in found.items():
+        assert r["difference"] == r["set_budget"] - Decimal(lines[line])
+
+
 # --- the page -----------------------------------------------------------------------------------------------
 
-BASE = example(6, days=5)
+BASE = replace(example(6, days=5), applied=None)
 
 
 def told(basis: str = "live", **states: tuple[str, str | None]) -> ReportData:
