@@ -47,19 +47,26 @@ class Setting:
     bids_did: str = "applied"
 
 
-def deliver_settings(world: World, unit: str, night: date, deliveries: Path, truth: Path) -> list[Path]:
-    """Write what is set on the platforms at the end of a night's day, unless it lies there; gives the new folder.
+def deliver_settings(world: World, unit: str, through: date, deliveries: Path, truth: Path) -> list[Path]:
+    """Write what is set on the platforms at the end of each day up to `through`, where it is not there; gives the
+    new folders.
 
-    Nothing is written where no release was live on the day. The bytes depend on the world, the release and what was
-    set before; what people did goes to `truth/applied_settings/<night>.parquet`.
+    Nothing is written for a day on which no release was live. The bytes depend on the world, the release and what
+    was set before; what people did goes to `truth/applied_settings/<night>.parquet`.
     """
-    live = publish.stood("release", unit, night - timedelta(days=1))
-    place = deliveries / SOURCE / night.isoformat()
-    if live is None or place.exists():
-        return []
-    released = date.fromisoformat(live.moved_to)
+    new = []
+    for day in range((through - world.first_day).days + 1):
+        night = world.first_day + timedelta(days=day)
+        live = publish.stood("release", unit, night - timedelta(days=1))
+        if live is not None and not (deliveries / SOURCE / night.isoformat()).exists():
+            released = date.fromisoformat(live.moved_to)
+            new.append(_deliver_night(world, unit, released, night, deliveries, truth))
+    return new
+
+
+def _deliver_night(world: World, unit: str, released: date, night: date, deliveries: Path, truth: Path) -> Path:
     settings = _days_work(world, unit, released, night, _newest(truth / SOURCE, night))
-    beside = deliveries / ".beside" / f"{SOURCE}-{place.name}"
+    place, beside = deliveries / SOURCE / night.isoformat(), deliveries / ".beside" / f"{SOURCE}-{night}"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     _write(settings, night, beside)
@@ -68,7 +75,9 @@ def deliver_settings(world: World, unit: str, night: date, deliveries: Path, tru
     write_parquet(truth / SOURCE / f"{night}.parquet", pa.Table.from_pylist(rows))
     place.parent.mkdir(parents=True, exist_ok=True)
     beside.rename(place)
-    return [place]
+    if not any(beside.parent.iterdir()):
+        beside.parent.rmdir()
+    return place
 
 
 def _newest(folder: Path, night: date) -> dict[str, dict[str, Any]]:

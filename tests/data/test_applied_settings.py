@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("home")
 WORLD = World(events_per_day=500)
 FIRST = WORLD.first_day
 SETTINGS, APPLIED = "core.applied_setting__entity_day", "out.applied__line"
-NIGHTS = 12
+NIGHTS = 7
 GOOGLE = "Account,Campaign,Campaign daily budget,Campaign status,Currency,Read at"
 META = ("Account ID,Campaign ID,Campaign Status,Campaign Daily Budget,Ad Set ID,Ad Set Run Status,Ad Set Daily Budget,"
         "Bid Amount,Currency,Read At")  # fmt: skip
@@ -158,6 +158,22 @@ def test_a_night_run_again_gives_the_same_rows_and_later_deliveries_are_not_seen
     for night in (second, third):
         deliver_settings(WORLD, "advertiser", night, again, again / "truth")
     assert {p.name: p.read_bytes() for p in (again / SOURCE / str(third)).iterdir()} == bytes_of
+
+
+def test_a_skipped_night_is_delivered_later_under_the_release_that_stayed_live() -> None:
+    second = first_release()
+    later = second + timedelta(days=2)
+    places = deliver_settings(WORLD, "advertiser", later, settings().deliveries, settings().truth)
+    assert [p.name for p in places] == [str(second + timedelta(days=n)) for n in range(3)]
+    for n in range(2):
+        land(unit(), second + timedelta(days=n))
+    rows, did = told(later), truth(later)
+    assert {r["release_night"] for r in rows} == {FIRST}
+    first = truth(second)
+    held = [r for r in rows if did[r["line_id"]]["did"] == first[r["line_id"]]["did"] == "applied"]
+    assert held and all(r["difference"] == 0 for r in held)
+    late = [r for r in rows if first[r["line_id"]]["did"] in ("late", "forgotten") and r["difference"] == 0]
+    assert late and {r["state"] for r in late} <= {"applied_late", "partly_applied"}
 
 
 def test_nothing_is_delivered_or_missed_before_a_release_was_live() -> None:
