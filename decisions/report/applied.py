@@ -104,7 +104,7 @@ def differences(data: ReportData) -> TableView | None:
             Column("todo", "What to do"),
         ],
         rows=[_row(r) for r in shown],
-        foot=[Row([Cell("Of lines that were read"), Cell(""), Cell(""), *(amount(v) for v in of_known[:2]),
+        foot=[Row([Cell("Sum of what is known"), Cell(""), Cell(""), *(amount(v) for v in of_known[:2]),
                    amount(of_known[2], signed=True), Cell(""), Cell("")])],
         fold=12,
         note=left_out(len(shown), len(rows), "lines", FILE),
