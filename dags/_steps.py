@@ -40,11 +40,13 @@ def publishes(asked: Asked) -> bool:
 def simulate(night: Night, _: Asked) -> str:
     if not night.unit.simulated:
         return "a real advertiser: its sources deliver"
+    from simulator.applied import deliver_settings
     from simulator.deliveries import deliver
     from simulator.world import World
 
-    folders = deliver(World(first_day=night.unit.first_night), night.date, night.settings.deliveries,
-                      night.settings.truth)
+    world, places = World(first_day=night.unit.first_night), (night.settings.deliveries, night.settings.truth)
+    folders = deliver(world, night.date, *places)
+    folders += deliver_settings(world, night.unit.unit, night.date, *places)
     return f"{len(folders)} deliveries written" if folders else "delivered already"
 
 
@@ -126,7 +128,7 @@ def report(night: Night, asked: Asked) -> str:
     """The pages; then people are told of a night that publishes, which can fail nothing."""
     from moe.notify import notify
 
-    said = jobs("docs", "report")(night, asked)
+    said = jobs("applied", "docs", "report")(night, asked)
     return "; ".join(filter(None, (said, notify(night.unit, night.date) if publishes(asked) else "")))
 
 

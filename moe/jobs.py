@@ -181,6 +181,16 @@ NIGHT: tuple[Job, ...] = (
         writes=("out.release__night",),
         needs_night_before=True,
     ),
+    Job(
+        "applied",
+        "decisions.jobs.applied:applied",
+        reads={
+            "settings": Read("core.applied_setting__entity_day", "as_of", days=14),
+            "actual": Read("marts.plan_vs_actual__line_day", optional=True),
+        },
+        writes=("out.applied__line",),
+        needs_night_before=True,
+    ),
     Job("docs", "expectations.docs:docs", reads={}, writes=()),
     Job("report", "decisions.jobs.report:report", reads={}, writes=(), needs_night_before=True),
 )

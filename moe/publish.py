@@ -6,10 +6,12 @@ The pointer is the authority; everything else that shows what is live follows it
 import fcntl
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +65,15 @@ def effective(kind: Kind, unit: str, night: date) -> Entry | None:
     """The newest entry that holds in a night: of the entries effective by then, the last one appended."""
     held = [entry for entry in reversed(log(kind, unit)) if entry.effective <= night.isoformat()]
     return max(held, key=lambda entry: entry.effective, default=None)  # of equals the first: the last appended
+
+
+def stood(kind: Kind, unit: str, night: date) -> Entry | None:
+    """What was live from a night's own move until a later night's: roll-backs in between count. None before the first.
+
+    It is what people had to apply on the day after the night, and no move of a later night changes it.
+    """
+    moves = takewhile(lambda entry: entry.effective <= night.isoformat(), log(kind, unit))
+    return next(iter(deque(moves, maxlen=1)), None)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ _ADDED = {
     "core.bid_landscape__bid": ("source", "line_id", "line_name", "currency_original", "spend_original",
                                 "bid_original"),
     "core.order__order": ("currency_original", "order_value_original"),
+    "core.applied_setting__entity_day": ("source",),
 }
 """Columns of core tables that no mapping gives."""
 _AMOUNTS = ("spend", "conversion_value", "order_value", "bid")
@@ -40,8 +41,9 @@ def add_platform_columns(rows: pa.Table, target: Contract, source: str, unit: Un
         connection.execute("set preserve_insertion_order = true")
         connection.register("gated", rows)
         terms = {c.name: f'g."{c.name}"' for c in target.columns if c.name in rows.column_names}
-        if "line_id" in _ADDED.get(target.name, ()):
+        if "source" in _ADDED.get(target.name, ()):
             terms["source"] = f"'{source}'"
+        if "line_id" in _ADDED.get(target.name, ()):
             terms["line_id"], terms["line_name"] = _line(unit)
         joined = "gated g"
         if "currency_original" in target.column_names:

@@ -12,6 +12,7 @@ from moe import tables
 from moe.contracts import Column, Contract
 from moe.errors import FileFault, MoeError
 from moe.jobs import Night
+from sources.applied import of_the_unit, strange_campaigns
 from sources.core import mapped_terms
 from sources.delivery import Delivery
 from sources.files import Delivered, quoted
@@ -63,7 +64,8 @@ def gate(source: str, mapping: Mapping, delivery: Delivery, night: Night) -> Gat
         window = None
         if mapping.target.kind == "report" and mapping.delivery == "nightly":
             window = (delivery.dates[0], delivery.dates[-1])
-        core = judge(connection, "mapped", target, checks(target, window, "business_date", wants))
+        rules = checks(target, window, "business_date", wants) + of_the_unit(mapping, night)
+        core = judge(connection, "mapped", target, rules)
         _note(done, f"{source}.{main.name}.mapped", main, core)
         faults[main.name] = pa.concat_tables([faults[main.name], core.faults])
         if mapping.target.kind == "event":
@@ -75,6 +77,8 @@ def gate(source: str, mapping: Mapping, delivery: Delivery, night: Night) -> Gat
             bad = len(set(faults[name].column("row").to_pylist()))
             done.counts[name] = (bad, file.rows.num_rows + len(file.ragged))
         done.rows = _clean(connection, mapping.target, target, faults[main.name])
+        if strange := strange_campaigns(mapping, done.rows, night):
+            done.findings[main.label, "unknown_campaign", "campaign_id"] = strange
         happened = mapping.fills != "core.bid_landscape__bid"  # simulated spend is nobody's
         done.quarantine = pa.concat_tables([
             quarantine(connection, source, file, faults[name], measured=happened and name == mapping.main)

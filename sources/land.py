@@ -17,6 +17,7 @@ from moe.errors import FileFault
 from moe.jobs import Night
 from moe.runner import Output
 from moe.units import Source, option
+from sources.applied import is_early
 from sources.core import add_platform_columns, pseudonymise
 from sources.delivery import Delivery, deliver
 from sources.files import FILE, ROW, Delivered, MissingFile
@@ -61,6 +62,8 @@ def _go_on_without(source: Source, mapping: Mapping, fault: MissingFile, night: 
     before = [f"landing.{source.name}__{file}" for file in mapping.files]
     if source.late == "wait" or any(night.date in tables.nights(table, night.unit.unit) for table in before):
         raise fault
+    if is_early(mapping, night):
+        return
     message = f"{source.late.replace('_', ' ')}: {fault.message}"
     landed.findings.append(_finding(source.name, ("", "late", ""), 0, message))
 

@@ -28,9 +28,11 @@ def quarantine(
     measures = ", ".join(f"case when n = 1 then m.{x} end as {x}" if x in have else f"cast(null as double) as {x}"
                          for x in MEASURES)
     found = connection.sql(
-        f"with numbered as (select *, row_number() over (partition by row order by \"column\", rule) as n "
-        f"from the_faults), "
-        f"m as (select {', '.join(seen)} from mapped union all select {', '.join(seen)} from mapped_faulty) "
+        # a delivered row may give several core rows, which may break one rule each
+        f"with one as (select * from the_faults "
+        f"qualify row_number() over (partition by row, \"column\", rule order by value) = 1), "
+        f"numbered as (select *, row_number() over (partition by row order by \"column\", rule) as n from one), "
+        f"m as (select {', '.join(seen)} from mapped union select {', '.join(seen)} from mapped_faulty) "
         f"select $source as source, $file as file, f.row, f.column, f.rule, f.value, f.remedy, {measures} "
         "from numbered f left join m on f.row = m._row order by f.row, f.column, f.rule",
         params={"source": source, "file": file.label},

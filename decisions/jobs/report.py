@@ -8,16 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from decisions.jobs.archive import archive
+from decisions.jobs.covered import ads_of_lines
 from decisions.report import ReportData, adoption, render
-from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
-from moe.jobs import ADS, NIGHT, Night
+from moe.jobs import NIGHT, Night
 
 BUDGETS = "out.budget__line"
 SHOWN_DAYS = 90
-LATELY = 28
-"Nights of deliveries in which a line's campaign is looked for."
 
 
 def report(night: Night) -> dict[str, pa.Table]:
@@ -55,8 +53,9 @@ def report(night: Night) -> dict[str, pa.Table]:
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
+        applied=_or_none("out.applied__line", night),
         past=_past(night),
-        ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
+        ads=ads_of_lines(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)
     archive(night)
@@ -73,23 +72,6 @@ def _past(night: Night) -> pa.Table:
         rows = tables.read_file(path).select(wanted)
         found.append(rows.append_column("live", pa.array([path.stem in was_live] * rows.num_rows, pa.bool_())))
     return pa.concat_tables(found, promote_options="permissive")
-
-
-def _ads(night: Night, lines: list[str]) -> pa.Table:
-    """The ads that each line covers: all of the newest delivery, and of older ones those of lines not found yet."""
-    first, wanted = night.date - timedelta(days=LATELY - 1), set(lines)
-    found: list[pa.Table] = []
-    with tables.connect() as connection:
-        for path in reversed(tables.files(ADS, night.unit.unit, first, night.date)):
-            connection.register("delivered", tables.read_file(path))
-            sql = (f"select distinct {', '.join(IDENTITY)} from delivered "
-                   "where $all or list_contains($wanted, line_id) order by all")
-            terms = {"all": not found, "wanted": sorted(wanted)}
-            found.append(connection.sql(sql, params=terms).to_arrow_table())
-            wanted -= set(found[-1].column("line_id").to_pylist())
-            if not wanted:
-                break
-    return pa.concat_tables([contract(ADS).schema.empty_table().select(IDENTITY), *found], promote_options="permissive")
 
 
 def _monitoring(night: Night, folder: Path) -> dict[str, str]:
@@ -112,6 +94,11 @@ def _newest_days(history: pa.Table, night: Night) -> pa.Table:
     """The days that the page shows."""
     first = pa.scalar(night.date - timedelta(days=SHOWN_DAYS - 1))
     return history.filter(pa.compute.greater_equal(history.column("business_date"), first))
+
+
+def _or_none(table: str, night: Night) -> pa.Table | None:
+    found = tables.files(table, night.unit.unit, night.date, night.date)
+    return tables.read_file(found[0]) if found else None
 
 
 def _or_empty(table: str, night: Night) -> pa.Table:

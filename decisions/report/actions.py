@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from decisions.report import applied
 from decisions.report.data import ReportData
 from decisions.report.formats import count, long_day, money, number, outcome, percent, sentence, short_day
 from decisions.report.gain import as_money, expected_gain
@@ -24,6 +25,7 @@ def actions(data: ReportData) -> list[Action]:
         *_publish(data),
         *_failed_steps(data),
         *_apply(data),
+        *applied.actions(data),
         *_off_plan(data),
         *_quarantined(data),
         *limits(data),
@@ -106,6 +108,7 @@ def _off_plan(data: ReportData) -> Iterator[Action]:
             if miss > 0
             else "check disapproved ads, payment, audience size and bids that are too low"
         )
+        check = applied.because(row["line_id"], day, data) or check
         detail = f"Planned {money(planned, data.currency)}, spent {money(spend, data.currency)}: {check}."
         yield Action("Look", title, detail, abs(miss), "plan")
 

@@ -35,6 +35,7 @@ class ReportData:
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
+    applied: pa.Table | None = None  # out.applied__line; None where nothing told what is set on the platforms
 
     @property
     def live_night(self) -> date | None:

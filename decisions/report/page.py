@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from decisions.report import applied as settings
 from decisions.report import apply, budgets, evidence, formats, people, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
@@ -55,6 +56,7 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             uploads=applied,
             gaps=apply.gaps(applied, data),
             apply_words=apply.words(applied, data),
+            settings=settings.views(data),
             styles=Markup("\n".join(asset(name) for name in STYLES)),  # noqa: S704 - our own files
             scripts=[Markup(text) for text in scripts],  # noqa: S704 - our own files
             policy=policy(scripts),

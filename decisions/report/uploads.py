@@ -83,7 +83,7 @@ def uploads(data: ReportData) -> Uploads:
     if data.status != "live":
         return Uploads([], [])
     lines = sorted(data.budgets.to_pylist(), key=lambda r: r["line_id"])
-    ads = _Ads(data.ads.to_pylist() if data.ads is not None else [], {r["line_id"] for r in lines})
+    ads = Ads(data.ads.to_pylist() if data.ads is not None else [], {r["line_id"] for r in lines})
     rows: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
     gaps = []
     for r in lines:
@@ -99,13 +99,13 @@ def uploads(data: ReportData) -> Uploads:
                    sum((budget[line] for line in found), ZERO))
         for platform, found in sorted(rows.items())
     ]  # fmt: skip
-    if bids := _meta_bids(data, ads):
+    if bids := meta_bids(data.bids, data.currency, ads):
         files.append(UploadFile(f"meta_ads_bids_{day}.csv", f"Meta Ads Manager: bids for {day}, only for ad sets that "
                                 "bid for link clicks with a bid cap", META_BIDS, bids))  # fmt: skip
     return Uploads(files, gaps)
 
 
-class _Ads:
+class Ads:
     """Which campaigns, ad sets and accounts each line covers, and which lines each campaign feeds."""
 
     def __init__(self, rows: list[dict[str, Any]], funded: set[str]) -> None:
@@ -120,7 +120,7 @@ class _Ads:
             self.campaigns_named[r["platform"], r["account_id"], r["campaign_name"]].add(r["campaign_id"])
 
 
-def _budget_row(line: dict[str, Any], ads: _Ads, currency: str) -> tuple[str, ...]:
+def _budget_row(line: dict[str, Any], ads: Ads, currency: str) -> tuple[str, ...]:
     """The line's row in its platform's file. Raises _LeftOut, in words for the person who applies the rest."""
     platform, found = line["platform"], ads.of_line[line["line_id"]]
     if platform not in TOOLS:
@@ -156,7 +156,7 @@ def _finer(sharing: set[str]) -> str:
             "the campaign to their sum by hand.")
 
 
-def _named(row: dict[str, Any], ads: _Ads) -> str:
+def _named(row: dict[str, Any], ads: Ads) -> str:
     """The campaign's name, by which Ads Editor finds it: it must mean one campaign, and run as no formula."""
     name = str(row["campaign_name"])
     if len(ads.campaigns_named[row["platform"], row["account_id"], name]) > 1:
@@ -168,13 +168,13 @@ def _named(row: dict[str, Any], ads: _Ads) -> str:
     return name
 
 
-def _meta_bids(data: ReportData, ads: _Ads) -> list[tuple[str, ...]]:
+def meta_bids(released: pa.Table, currency: str, ads: Ads) -> list[tuple[str, ...]]:
     """The bid of each Meta ad set, to whole cents and never above the release; left out where segments differ."""
-    of_segment = {(r["line_id"], r["segment"]): r["bid"] for r in data.bids.to_pylist()}
+    of_segment = {(r["line_id"], r["segment"]): r["bid"] for r in released.to_pylist()}
     bids: dict[tuple[str, str], set[Decimal | None]] = defaultdict(set)
     for found in ads.of_line.values():
         for r in found:
-            if r["platform"] == "meta_ads" and r["ad_group_id"] and r["currency_original"] == data.currency:
+            if r["platform"] == "meta_ads" and r["ad_group_id"] and r["currency_original"] == currency:
                 bids[r["campaign_id"], r["ad_group_id"]].add(of_segment.get((r["line_id"], r["segment"])))
     rounded = {key: found.pop() if len(found) == 1 else None for key, found in bids.items()}
     return [(*key, f"{bid.quantize(CENT, ROUND_DOWN):.2f}") for key, bid in sorted(rounded.items())

@@ -155,9 +155,22 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
                              conversion_value=MICRO),
         orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
-        experiments=experiments(),
+        experiments=experiments(), applied=applied(budgets),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
+
+
+def applied(budgets: list[dict[str, Any]]) -> pa.Table:
+    """Yesterday's release, set to the cent on every line; one line's bids are not."""
+    return table([{
+        **{name: r[name] for name in ("line_id", "line_name", "platform", "currency")}, "business_date": NIGHT,
+        "release_night": NIGHT - timedelta(days=1), "basis": "live", "released_budget": r["previous_budget"],
+        "set_budget": r["previous_budget"], "difference": Decimal("0.00"), "difference_share": 0.0,
+        "state": "partly_applied" if i == 1 else "as_released", "since": NIGHT, "settings": 1, "bids_compared": 2,
+        "bids_differ": int(i == 1), "spend": None, "spend_follows_setting": None, "read_at": None,
+        "note": "1 of 2 bid caps is not the released bid." if i == 1 else "",
+    } for i, r in enumerate(budgets)], **dict.fromkeys(("released_budget", "set_budget", "difference"), CENTS),
+        spend=MICRO, spend_follows_setting=pa.bool_(), read_at=pa.timestamp("us", "UTC"))  # fmt: skip
 
 
 def experiments() -> pa.Table:
@@ -217,6 +230,7 @@ def first_night(lines: int = 3) -> ReportData:
     return replace(
         data,
         live=None,
+        applied=None,
         plan_vs_actual=None,
         orders=None,
         curves=data.curves.slice(0, 0),

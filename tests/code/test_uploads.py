@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.jobs.report import _ads
+from decisions.jobs.covered import ads_of_lines
 from decisions.report import ReportData, render
 from decisions.report.uploads import IDENTITY, uploads
 from moe import tables
@@ -167,8 +167,8 @@ def test_the_job_names_campaigns_by_the_newest_delivery_that_has_them(home: Path
     delivered(home, NIGHT - timedelta(days=1), [ad("a", campaign_name="old"), ad("b")])
     delivered(home, NIGHT - timedelta(days=2), [ad("b", campaign_name="older")])
     unit = load_unit("advertiser").model_copy(update={"unit": "shop"})
-    found = _ads(Night(unit, NIGHT), ["a", "b"]).to_pylist()
+    found = ads_of_lines(Night(unit, NIGHT), ["a", "b"]).to_pylist()
     assert sorted((r["line_id"], r["campaign_name"]) for r in found) == [
         ("a", "new"), ("b", "Name of c-b"), ("unfunded", "new")]
-    assert _ads(Night(unit, NIGHT - timedelta(days=40)), ["a"]).num_rows == 0
+    assert ads_of_lines(Night(unit, NIGHT - timedelta(days=40)), ["a"]).num_rows == 0
 
