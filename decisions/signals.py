@@ -21,9 +21,9 @@ LEAST_DAYS = 3
 def panel(rows: list[dict[str, Any]], first: date, last: date, ahead: int) -> tuple[tuple[str, ...], FloatArray]:
     """Signals that the days `first` to `last` can teach, and their values (days + ahead, q).
 
-    Rows have signal, business_date, value. A signal counts in standard deviations from its usual value, which is 0 for an
-    event (fewer than half of the days have a row) and the median for an index; a day without a row is usual. What lies
-    ahead stays within what was seen: of a stronger promotion than ever nothing is known.
+    Rows have signal, business_date, value. A signal counts in standard deviations from its usual value, which is 0 for
+    an event (fewer than half of the days have a row) and the median for an index; a day without a row is usual. What
+    lies ahead stays within what was seen: of a stronger promotion than ever nothing is known.
     """
     days = (last - first).days + 1
     names = sorted({r["signal"] for r in rows})
