@@ -10,6 +10,7 @@ import pyarrow as pa
 from decisions.jobs.archive import archive
 from decisions.jobs.covered import ads_of_lines
 from decisions.report import ReportData, adoption, render
+from decisions.report.requests import requests_of
 from moe import ledger, publish, tables
 from moe.contracts import contract
 from moe.jobs import NIGHT, Night
@@ -55,6 +56,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         experiments=experiments if experiments.num_rows else None,
         applied=_or_none("out.applied__line", night),
         past=_past(night),
+        requests=requests_of(night),
         ads=ads_of_lines(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)
