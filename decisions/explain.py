@@ -1,0 +1,140 @@
+"""Why each line's budget changed since yesterday: a waterfall in cents that adds up exactly.
+
+Yesterday's budget becomes tonight's in steps, and each step lets one thing change. Between the two ends every step is
+the best split of one `Problem`, so a bar is what that thing moved, given those before it (a telescoping sum; the order
+is `CAUSES`). The rules that stood yesterday stand from the first step on: tonight's limits and overrides, eased as far
+as yesterday's budgets need. So a rule is a cause only where it is new, and a line that has rested on its floor for
+weeks shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decisions.plan import Group, Infeasible, Override, Problem, Total, solve
+from decisions.plan.problem import MOST
+from decisions.response import Response
+
+IntArray = NDArray[np.int64]
+
+CAUSES = ("on_its_way", "new_data", "experiment", "total", "limit", "step", "person", "request")
+"""In the order in which they are let in. `on_its_way`: what yesterday's curves already wanted and a step, or a rule that
+is over, held back. `step` takes back what goes further than one night may. A cause that changes nothing is not told."""
+ROUNDING = 2
+"Cents: two splits that differ by no more on any line are one."
+
+
+@dataclass(frozen=True)
+class Yesterday:
+    """What the night before knew of tonight's n lines."""
+
+    cents: IntArray  # (n,) its budgets
+    responses: Sequence[Response] | None  # by its curves, over the days of tonight's problem; None: it had none
+    ended: Sequence[str] = ()  # lines that an override held then and does not any more
+
+
+def waterfall(
+    tonight: Problem,
+    budget_cents: IntArray,
+    yesterday: Yesterday,
+    untested: Sequence[Response] | None = None,
+    requests: Sequence[str] = (),
+) -> dict[str, IntArray]:
+    """Cents (n,) of the first day by cause, in the order of `CAUSES`; they add up to `budget_cents` less yesterday's.
+
+    `untested` are tonight's responses as they would be without experiments (None: there are none), `requests` the
+    names of the overrides in `tonight` that somebody asked for and another approved.
+    """
+    steps = chain(tonight, yesterday, untested, requests)
+    at, states = yesterday.cents, []
+    for problem in list(steps.values())[:-1]:
+        try:
+            at = solve(problem).cents[0]
+        except Infeasible:
+            pass  # rules that only hold with what comes later: that is then told with it
+        states.append(at)
+    states = _without_rounding(yesterday.cents, [*states, np.asarray(budget_cents, dtype=np.int64)])
+    moved = zip(steps, [yesterday.cents, *states], states, strict=False)
+    return {cause: after - before for cause, before, after in moved if (after != before).any()}
+
+
+def _without_rounding(first: IntArray, states: list[IntArray]) -> list[IntArray]:
+    """Splits that differ by rounding alone made equal, from both ends, which stay as they are."""
+    states = list(states)
+    for i in range(len(states) - 2, -1, -1):
+        if np.abs(states[i] - states[i + 1]).max(initial=0) <= ROUNDING:
+            states[i] = states[i + 1]
+    for i in range(len(states) - 1):
+        before = states[i - 1] if i else first
+        if np.abs(states[i] - before).max(initial=0) <= ROUNDING:
+            states[i] = before
+    return states
+
+
+def chain(
+    tonight: Problem, yesterday: Yesterday, untested: Sequence[Response] | None, requests: Sequence[str]
+) -> dict[str, Problem]:
+    """The problem of each cause that differs from the one before, the last one being tonight's."""
+    overrides = [o for o in tonight.overrides if o.name not in requests]
+    known = _standing(tonight, yesterday)
+    steps = {} if yesterday.responses is None else {"on_its_way": replace(known, responses=yesterday.responses)}
+    steps["new_data"] = replace(known, responses=untested or tonight.responses)
+    if untested is not None:
+        steps["experiment"] = known
+    steps["total"] = replace(known, total=tonight.total)
+    steps["limit"] = replace(
+        steps["total"], lower_cents=tonight.lower_cents, upper_cents=tonight.upper_cents, groups=tonight.groups,
+        minimum_cents=tonight.minimum_cents)
+    steps["step"] = replace(steps["limit"], steps=tonight.steps)
+    if yesterday.ended or len(overrides) > len(steps["step"].overrides):
+        steps["person"] = replace(steps["step"], overrides=overrides)
+    if len(overrides) < len(tonight.overrides):
+        steps["request"] = tonight
+    return steps
+
+
+def _standing(tonight: Problem, yesterday: Yesterday) -> Problem:
+    """Tonight's problem with yesterday's total, without steps, and with every rule eased until yesterday's budgets
+    keep it."""
+    cents = np.asarray(yesterday.cents, dtype=np.int64)
+    had = dict(zip(tonight.names, cents.tolist(), strict=True))
+    groups = _eased(tonight.groups, had, tonight.days)
+    minimum = np.asarray(tonight.minimum_cents, dtype=np.int64)
+    kept = [o for o in tonight.overrides
+            if (o.floor_cents or 0) <= had.get(o.line, 0) <= (MOST if o.cap_cents is None else o.cap_cents)]
+    held = [Override(f"ended on {line}", line, had[line], had[line]) for line in yesterday.ended if line in had]
+    return replace(
+        tonight,
+        lower_cents=np.minimum(tonight.lower_cents, cents),
+        upper_cents=np.maximum(tonight.upper_cents, cents),
+        minimum_cents=np.where(cents > 0, np.minimum(minimum, cents), minimum),
+        groups=groups, steps=None, overrides=[*kept, *held], total=Total.daily(int(cents.sum())),
+        status_quo_cents=np.tile(cents, (tonight.days, 1)),
+    )
+
+
+def _eased(groups: Sequence[Group], had: Mapping[str, int], days: int) -> list[Group]:
+    children = {group.name: [g.name for g in groups if g.parent == group.name] for group in groups}
+    by_name = {group.name: group for group in groups}
+
+    def spent(name: str) -> int:
+        return sum(had[line] for line in by_name[name].lines) + sum(spent(child) for child in children[name])
+
+    def eased(group: Group) -> Group:
+        own = spent(group.name)
+        whole = spent(group.parent) if group.share_of == "parent" and group.parent else sum(had.values())
+        share = own / whole if whole else 0.0
+        return replace(
+            group,
+            floor_cents=None if group.floor_cents is None else np.minimum(group.floor_cents, own),
+            cap_cents=None if group.cap_cents is None else np.maximum(group.cap_cents, own),
+            horizon_cap_cents=None if group.horizon_cap_cents is None else max(group.horizon_cap_cents, own * days),
+            share_low=None if group.share_low is None else min(group.share_low, share),
+            share_high=None if group.share_high is None else max(group.share_high, share),
+        )
+
+    return [eased(group) for group in groups]
