@@ -158,6 +158,23 @@ NIGHT: tuple[Job, ...] = (
         needs_night_before=True,
     ),
     Job(
+        "explain",
+        "decisions.jobs.explain:explain",
+        reads={
+            "budgets": Read("out.budget__line"),
+            "history": Read(MARTS),
+            "curves": Read("out.curve__line"),
+            "before": Read("out.budget__line", "before", optional=True),
+            "curves_before": Read("out.curve__line", "before", optional=True),
+            "overrides": Read("core.override__override", "as_of", days=3650, optional=True),
+            "demand": Read("out.demand__line_day", optional=True),
+            "demand_before": Read("out.demand__line_day", "before", optional=True),
+            "past": Read("out.budget__line", "before", days=92, optional=True),
+        },
+        writes=("out.budget_change__line_cause", "out.limit_cost__limit"),
+        needs_night_before=True,
+    ),
+    Job(
         "bid",
         "decisions.jobs.bid:bid",
         reads={
@@ -194,7 +211,13 @@ NIGHT: tuple[Job, ...] = (
         needs_night_before=True,
     ),
     Job("docs", "expectations.docs:docs", reads={}, writes=()),
-    Job("report", "decisions.jobs.report:report", reads={}, writes=(), needs_night_before=True),
+    Job(
+        "report",
+        "decisions.jobs.report:report",
+        reads={"overrides": Read("core.override__override", "as_of", days=3650, optional=True)},
+        writes=(),
+        needs_night_before=True,
+    ),
 )
 """One night, in order. The last two write pages, not tables."""
 

@@ -7,9 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from decisions.draws import from_table
 from decisions.jobs.archive import archive
+from decisions.jobs.ask import said
 from decisions.jobs.covered import ads_of_lines
+from decisions.overrides import active
+from decisions.periods import MONTHS
 from decisions.report import ReportData, adoption, render
+from decisions.report.data import Period
 from decisions.report.requests import requests_of
 from moe import ledger, publish, tables
 from moe.contracts import contract
@@ -19,10 +24,10 @@ BUDGETS = "out.budget__line"
 SHOWN_DAYS = 90
 
 
-def report(night: Night) -> dict[str, pa.Table]:
+def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
     """Write the report of the night (index.html, and files beside it), then the page over all nights. Fills no table.
 
-    Raises MissingInput where the night has no release yet.
+    `overrides` is core.override__override as of the night. Raises MissingInput where the night has no release yet.
     """
     unit = night.unit
 
@@ -58,6 +63,10 @@ def report(night: Night) -> dict[str, pa.Table]:
         past=_past(night),
         requests=requests_of(night),
         ads=ads_of_lines(night, read(BUDGETS).column("line_id").to_pylist()),
+        draws=from_table(drawn) if (drawn := _or_none("out.curve_draw__line", night)) else None,
+        changes=_or_none("out.budget_change__line_cause", night),
+        limit_costs=_or_none("out.limit_cost__limit", night),
+        period=_period(overrides, night),
     )
     render(data, folder)
     archive(night)
@@ -98,14 +107,24 @@ def _newest_days(history: pa.Table, night: Night) -> pa.Table:
     return history.filter(pa.compute.greater_equal(history.column("business_date"), first))
 
 
-def _or_none(table: str, night: Night) -> pa.Table | None:
-    found = tables.files(table, night.unit.unit, night.date, night.date)
-    return tables.read_file(found[0]) if found else None
-
-
 def _or_empty(table: str, night: Night) -> pa.Table:
     paths = tables.files(table, night.unit.unit, night.date, night.date)
     return tables.read(table, night.unit.unit, night.date) if paths else contract(table).schema.empty_table()
+
+
+def _or_none(table: str, night: Night) -> pa.Table | None:
+    """None in nights from before the table."""
+    return _or_empty(table, night) if tables.files(table, night.unit.unit, night.date, night.date) else None
+
+
+def _period(overrides: pa.Table, night: Night) -> Period | None:
+    """The total that rules, a month's before a quarter's."""
+    in_force = active(said(overrides), night.date)
+    for kind in MONTHS:
+        for o in in_force:
+            if o.kind == kind and o.amount is not None:
+                return Period(kind, o.amount, o.who, o.reason)
+    return None
 
 
 def _steps(night: Night) -> list[dict[str, Any]]:

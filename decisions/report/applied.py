@@ -7,6 +7,7 @@ from typing import Any
 
 from decisions.report import formats
 from decisions.report.data import ReportData
+from decisions.report.gain import worth
 from decisions.report.limits import SMALL
 from decisions.report.views import MOST_ROWS, Action, Cell, Column, Row, TableView, amount, left_out, share
 
@@ -143,7 +144,9 @@ def actions(data: ReportData) -> Iterator[Action]:
               f"has {formats.money(worst['set_budget'], data.currency)} instead of "
               f"{formats.money(worst['released_budget'], data.currency)} ({STATES[worst['state']]}). "
               f"{REMEDIES[worst['state']]}")
-    yield Action("Fix", title, detail, float(money), "settings")
+    yield Action("settings", "Fix", title, detail, worth(float(money), data), "settings",
+                 "None, if the release is still what you want.",
+                 "The platforms go on with other money than was decided.", at_most=True)
 
 
 def because(line_id: str, day: date | None, data: ReportData) -> str:

@@ -2,9 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+
+from decisions.draws import Draws
+
+
+@dataclass(frozen=True)
+class Period:
+    """What a person set for all lines together over the month or quarter of the decided day."""
+
+    kind: str  # monthly_total or quarterly_total
+    total: Decimal
+    who: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,11 @@ class ReportData:
     requests: pa.Table | None = None  # core.override__override: requests that are not over; None where there are none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
     applied: pa.Table | None = None  # out.applied__line; None where nothing told what is set on the platforms
+
+    draws: Draws | None = None  # out.curve_draw__line
+    changes: pa.Table | None = None  # out.budget_change__line_cause
+    limit_costs: pa.Table | None = None  # out.limit_cost__limit
+    period: Period | None = None  # the total of a month or quarter that a person set
 
     @property
     def live_night(self) -> date | None:

@@ -263,7 +263,8 @@ def test_only_money_that_matters_is_a_thing_to_do() -> None:
     assert titles(told(line_0001=("changed_by_hand", "99.99"))) == []
     assert titles(told(basis="candidate", **OFF)) == []
     (action,) = [a for a in actions(told(**OFF)) if a.section == "settings"]
-    assert action.stake == 340 and "400.00\u00a0USD instead of 100.00\u00a0USD (changed by hand)" in action.detail
+    assert action.gain == pytest.approx(340 * float(BASE.release["shadow_price"]))
+    assert "400.00\u00a0USD instead of 100.00\u00a0USD (changed by hand)" in action.detail
 
 
 def test_spend_off_plan_is_laid_to_the_setting_that_was_never_applied() -> None:

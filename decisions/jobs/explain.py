@@ -1,0 +1,111 @@
+"""The job `explain`: why each line's budget changed since yesterday, and what each limit costs a day."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from decisions.amounts import cents, money
+from decisions.explain import CAUSES, Yesterday, waterfall
+from decisions.jobs.ask import ask, said
+from decisions.jobs.curves import from_table
+from decisions.jobs.question import Asked
+from decisions.jobs.responses import curves_of, factors, response
+from decisions.limit_costs import limit_costs
+from decisions.plan import Infeasible, Problem, solve
+from decisions.plan.problem import FloatArray
+from decisions.response import Response
+from moe.jobs import Night
+
+HELD = ("locked", "override_floor", "override_cap")
+"Reasons of a budget that rests on what a person said."
+
+
+def explain(
+    night: Night, budgets: pa.Table, history: pa.Table, curves: pa.Table, before: pa.Table, curves_before: pa.Table,
+    overrides: pa.Table, demand: pa.Table, demand_before: pa.Table, past: pa.Table,
+) -> dict[str, pa.Table]:  # fmt: skip
+    """Rows of out.budget_change__line_cause and out.limit_cost__limit.
+
+    Reads what `allocate` read, what it decided (`budgets`), and the curves and the demand of the night before (empty on
+    a store's first night: then all that the curves move is new data).
+    """
+    asked = ask(night, history, curves, before, overrides, demand, past)
+    decided = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "budget")), strict=True))
+    cents_now = np.array([cents(decided[line]) for line in asked.lines], dtype=np.int64)
+    tonight = asked.tomorrow(int(cents_now.sum()))
+    today = factors(demand, asked.lines, night.decided_day, 1)
+    yesterday = Yesterday(
+        asked.previous,
+        _responses(curves_before, curves, asked.lines, factors(demand_before, asked.lines, night.date, 1)),
+        _responses(curves_before, curves, asked.lines, today),
+        _ended(before, budgets),
+    )
+    requests = {o.override_id for o in said(overrides) if o.kind == "request"}
+    requests |= {g.name for g in tonight.groups if g.name.startswith("request ")}
+    untested = _untested(curves)
+    moved = waterfall(tonight, cents_now, yesterday, _responses(untested, curves, asked.lines, today), requests,
+                      ahead=asked.problem.days > 1)  # fmt: skip
+    return {
+        "out.budget_change__line_cause": _changes(moved, asked, night),
+        "out.limit_cost__limit": _costs(tonight, night),
+    }
+
+
+def _changes(moved: dict[str, np.ndarray], asked: Asked, night: Night) -> pa.Table:
+    rows = [(line, cause, CAUSES.index(cause), int(amount))
+            for cause, amounts in moved.items() for line, amount in zip(asked.lines, amounts, strict=True) if amount]
+    return pa.table({
+        "line_id": pa.array([row[0] for row in rows], pa.string()),
+        "cause": pa.array([row[1] for row in rows], pa.string()),
+        "position": pa.array([row[2] for row in rows], pa.int64()),
+        "business_date": pa.array([night.decided_day] * len(rows), pa.date32()),
+        "amount": money([row[3] for row in rows]),
+        "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
+    })
+
+
+def _costs(tonight: Problem, night: Night) -> pa.Table:
+    try:
+        found = limit_costs(tonight, solve(tonight))
+    except Infeasible:  # the total of a plan of more days that tomorrow alone cannot have
+        found = []
+    return pa.table({
+        "subject_kind": pa.array([cost.kind for cost in found], pa.string()),
+        "subject": pa.array([cost.subject for cost in found], pa.string()),
+        "limit": pa.array([cost.limit for cost in found], pa.string()),
+        "business_date": pa.array([night.decided_day] * len(found), pa.date32()),
+        "cost": pa.array([cost.cost for cost in found], pa.float64()),
+    })
+
+
+def _responses(
+    table: pa.Table | None, curves: pa.Table, lines: list[str], factor: FloatArray
+) -> list[Response] | None:
+    """The response of one day by the curves in `table`; a line that it lacks keeps tonight's. None: no such curves."""
+    if table is None or not table.num_rows:
+        return None
+    now, other = curves_of(curves, lines), from_table(table)
+    at = {line: i for i, line in enumerate(table.column("line_id").to_pylist())}
+    rows = np.array([at.get(line, -1) for line in lines])
+    a, k = np.where(rows < 0, now.a, other.a[rows]), np.where(rows < 0, now.k, other.k[rows])
+    return [response(replace(now, a=a, k=k), factor)]
+
+
+def _untested(curves: pa.Table) -> pa.Table | None:
+    """The night's curves as they would be without experiments; None where no experiment is in one."""
+    before = {name: curves.column(f"{name}_before").to_pylist() for name in ("ceiling", "half_saturation")}
+    if all(value is None for value in before["ceiling"]):
+        return None
+    for name, values in before.items():
+        own = curves.column(name).to_pylist()
+        mixed = pa.array([o if v is None else v for v, o in zip(values, own, strict=True)], pa.float64())
+        curves = curves.set_column(curves.schema.get_field_index(name), name, mixed)
+    return curves
+
+
+def _ended(before: pa.Table, budgets: pa.Table) -> list[str]:
+    """Lines that rested on an override yesterday which is over tonight."""
+    now = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "override_id")), strict=True))
+    return [r["line_id"] for r in before.to_pylist()
+            if r["reason_code"] in HELD and r["line_id"] in now and now[r["line_id"]] != r["override_id"]]
