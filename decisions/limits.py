@@ -50,6 +50,7 @@ def bounds(
     names: Sequence[str] | None = None,
     most_total_cents: int | None = None,
     minimum_cents: ArrayLike = 0,
+    widen: float = 1.0,
 ) -> Bounds:
     """Tonight's bounds of n lines, which hold a split of `total_cents`, or of a total from there to `most_total_cents`.
 
@@ -58,8 +59,8 @@ def bounds(
     `minimum_cents` (n,) can move by that. The unit's `min_cents`
     and `max_cents` (n,) come before the step; overrides come before the step and before the unit's
     minimum, but not before its maximum, which protects from a typing error. Where steps alone put the
-    total out of reach, they are widened for all lines by the smallest factor that reaches it. Raises
-    Infeasible.
+    total out of reach, they are widened for all lines by the smallest factor from `widen` on that reaches it.
+    Raises Infeasible.
     """
     previous = np.asarray(previous_cents, dtype=np.int64)
     least = np.broadcast_to(np.asarray(min_cents, dtype=np.int64), previous.shape)
@@ -90,7 +91,7 @@ def bounds(
         return bool(lower.sum() <= highest and total_cents <= np.minimum(upper, total_cents).sum())
 
     check_total(total_cents, *within(np.inf), names, highest)
-    factor = 1.0
+    factor = widen
     if not reaches(factor):
         while not reaches(factor):
             factor *= 2

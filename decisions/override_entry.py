@@ -1,17 +1,18 @@
-"""What people plan: a month's total, and locks, floors and caps of lines, checked when they are entered."""
+"""What people plan: totals, a target, and locks, floors and caps of lines, checked when they are entered."""
 
 import difflib
 import re
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from decisions.override_file import HOW, append, history, newest
 from decisions.overrides import Kind, Override, active, line_limits
+from decisions.periods import WORD, bounds_of
 from decisions.report.files import runs
 from moe import tables
 from moe.errors import MoeError
@@ -71,56 +72,71 @@ def _likeness(wanted: str, text: str) -> float:
     return max(difflib.SequenceMatcher(None, wanted.casefold(), part.casefold()).ratio() for part in parts)
 
 
-def spent_in(unit: Unit, month: date) -> Decimal:
-    """What was spent in a month so far, as the newest night knows it."""
+def spent_in(unit: Unit, first: date, last: date) -> Decimal:
+    """What was spent in a period so far, as the newest night knows it."""
     nights = tables.nights(HISTORY, unit.unit)
     if not nights:
         return Decimal(0)
     seen = tables.read(HISTORY, unit.unit, nights[-1])
-    last = month.replace(day=monthrange(month.year, month.month)[1])
     day = seen.column("business_date")
-    within = pc.and_(pc.greater_equal(day, month), pc.less_equal(day, last))
+    within = pc.and_(pc.greater_equal(day, first), pc.less_equal(day, last))
     return sum((v for v in seen.filter(within).column("spend").to_pylist() if v is not None), Decimal(0))
 
 
-def month_total(unit: Unit, month: date, total: Decimal, who: str, reason: str) -> Override:
-    """The row of a month's total: known from the last night of the month before, or from the next one."""
-    entered = max(next_night(unit), month - timedelta(days=1))
-    until = month.replace(day=monthrange(month.year, month.month)[1])
+def period_total(unit: Unit, kind: Kind, day: date, total: Decimal, who: str, reason: str) -> Override:
+    """The row of the total of the month or quarter of `day`: known from the last night before it, or the next one."""
+    first, until = bounds_of(kind, day)
+    entered = max(next_night(unit), first - timedelta(days=1))
+    name = f"{first:%Y-%m}" if kind == "monthly_total" else f"{first.year}-q{first.month // 3 + 1}"
     if until <= entered:
-        raise MoeError(f"the month {month:%Y-%m} is over: the next night is {entered} and decides the budget of "
-                       f"{entered + timedelta(days=1)}", "plan that day's month or a later one")
-    return _row(unit, f"total-{month:%Y-%m}", "monthly_total", None, total, reason, who, entered, until)
+        raise MoeError(f"the {WORD[kind]} {name} is over: the next night is {entered} and decides the budget of "
+                       f"{entered + timedelta(days=1)}", f"plan that day's {WORD[kind]} or a later one")
+    return made(unit, f"total-{name}", kind, total, reason, who, entered, until)
+
+
+def target(unit: Unit, value: Decimal, until: date, who: str, reason: str) -> Override:
+    """The row of a number that the unit's target has to reach, from the next night on."""
+    goal = unit.budget.target
+    if goal is None or goal.kind == "profit":
+        raise MoeError(f"unit {unit.unit} has no target that takes a number",
+                       f"add `target` with kind, value, low and high to `budget` in {unit.folder}/unit.yml; {HOW}")
+    entered = next_night(unit)
+    _check_end(until, entered)
+    return made(unit, f"target-{entered}", "target", value, reason, who, entered, until)
 
 
 def line_row(unit: Unit, kind: Kind, line: str, amount: Decimal | None, until: date, who: str, reason: str) -> Override:
     """The row of a lock, floor or cap of a line from the next night on."""
     entered = next_night(unit)
     found = find_line(known_lines(unit), line)
+    _check_end(until, entered)
+    return made(unit, f"{kind}-{entered}", kind, amount, reason, who, entered, until, line_id=found)
+
+
+def _check_end(until: date, entered: date) -> None:
     if until <= entered:
         raise MoeError(f"--until {until} is over: the next night is {entered} and decides the budget of "
                        f"{entered + timedelta(days=1)}", "give that day or a later one")
-    return _row(unit, f"{kind}-{entered}", kind, found, amount, reason, who, entered, until)
 
 
-def _row(
-    unit: Unit, stem: str, kind: Kind, line: str | None, amount: Decimal | None, reason: str, who: str, entered: date,
-    until: date,
+def made(
+    unit: Unit, stem: str, kind: Kind, amount: Decimal | None, reason: str, who: str, entered: date, until: date,
+    **more: Any,
 ) -> Override:  # fmt: skip
+    """A row of a new id that begins with `stem`; `more` are its other columns. Raises MoeError on a bad one."""
     taken = {o.override_id for o in history(unit)}
     names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
-    return _made(next(name for name in names if name not in taken), kind, line, amount, reason, who, entered, until)
+    row = {"line_id": None, "kind": kind, "amount": amount, "entered_on": entered, "until": until} | more
+    return signed(row | {"override_id": next(name for name in names if name not in taken)}, who, reason)
 
 
-def _made(
-    override_id: str, kind: Kind, line: str | None, amount: Decimal | None, reason: str, who: str, entered: date,
-    until: date,
-) -> Override:  # fmt: skip
+def signed(row: dict[str, Any], who: str, reason: str) -> Override:
+    """A row with who and why. Raises MoeError on a bad one."""
     for name, text in (("--who", who), ("--reason", reason)):
         if not text.strip() or "\n" in text or "\r" in text or runs(text):
             raise MoeError(f"{name} is {text!r}", "give one line of text that does not begin with = + - @")
     try:
-        return Override(override_id, kind, line, amount, reason.strip(), who.strip(), entered, until)
+        return Override(**(row | {"who": who.strip(), "reason": reason.strip()}))
     except ValueError as error:
         raise MoeError(str(error), HOW) from error
 
@@ -142,7 +158,7 @@ def end(unit: Unit, override_id: str, who: str, reason: str, dry_run: bool = Fal
         raise MoeError(f"override {override_id} ends on {found.until} anyway, before the next night decides",
                        "nothing is left to end")
     since = max(entered, found.entered_on)  # one that starts later ends before it starts
-    row = _made(override_id, found.kind, found.line_id, found.amount, reason, who, since, since)
+    row = signed(vars(found) | {"entered_on": since, "until": since}, who, reason)
     append(unit, row, found, lambda _: None, dry_run)
     return row
 
@@ -158,16 +174,20 @@ def _check(unit: Unit, row: Override, others: list[Override]) -> None:
                        f"ask for less, or raise line_cap in {unit.folder}/unit.yml")
     for night in sorted(nights):
         held = [o for o in active(others, night) if o.line_id == row.line_id]
+        if row.line_id is None:
+            held = [o for o in held if o.kind == row.kind]
+        if row.kind == "target" and held:
+            raise MoeError(f"{held[0].override_id} sets the target already ({held[0].who}: {held[0].reason})",
+                           f"end it first: moe plan end {held[0].override_id} --unit {option(unit.unit)}")
         if row.line_id is None and held:
             o = held[0]
-            raise MoeError(f"{o.override_id} sets that month to {o.amount:,.2f} already ({o.who}: {o.reason})",
+            what = f"sets that {WORD[row.kind]} to {o.amount:,.2f} already ({o.who}: {o.reason})"
+            raise MoeError(f"{o.override_id} {what}",
                            f"end it first: moe plan end {o.override_id} --unit {option(unit.unit)}")
-        if row.line_id is not None:
+        if row.line_id is not None and row.kind != "request":
             previous = known_lines(unit).budget_cents.get(row.line_id, 0)
             try:
                 line_limits([*held, row], [row.line_id], np.array([previous], dtype=np.int64))
             except ValueError as error:
                 raise MoeError(f"in the night of {night} it cannot hold: {error}",
                                "`moe plan show` lists what holds; `moe plan end ID` ends one") from error
-
-

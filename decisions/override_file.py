@@ -15,12 +15,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from decisions.overrides import Override
+from decisions.overrides import COLUMNS, MORE, Override
 from decisions.report.files import write
 from moe.errors import MoeError
 from moe.units import Unit
 
-COLUMNS = ("override_id", "kind", "line_id", "amount", "reason", "who", "entered_on", "until")
+AMOUNTS = ("amount", "from_amount", "to_amount")
 HOW = "see docs/how-to/plan-budgets.md"
 
 
@@ -58,6 +58,7 @@ def append(
     path = path_of(unit)
     with _locked(path):
         text = path.read_text(encoding="utf-8-sig") if path.exists() else ",".join(COLUMNS) + "\n"
+        text = _with_more(text) if row.kind == "request" else text
         check(newest(parsed(path, text)))
         lines = text.splitlines(keepends=True)
         if was is not None and was.entered_on == row.entered_on:
@@ -79,11 +80,14 @@ def parsed(path: Path, text: str) -> list[Override]:
     rows = []
     for at, cells in enumerate(reader, start=2):
         try:
-            given = {name: (cells[name] or "").strip() or None for name in COLUMNS}
+            given = {name: (cells.get(name) or "").strip() or None for name in (*COLUMNS, *MORE)}
+            amounts = {name: Decimal(number) for name in AMOUNTS if (number := given[name])}
             rows.append(Override(
                 given["override_id"] or "", given["kind"], given["line_id"],  # type: ignore[arg-type]  # checked there
-                Decimal(given["amount"]) if given["amount"] else None, given["reason"] or "", given["who"] or "",
-                date.fromisoformat(given["entered_on"] or ""), date.fromisoformat(given["until"] or "")))
+                amounts.get("amount"), given["reason"] or "", given["who"] or "",
+                date.fromisoformat(given["entered_on"] or ""), date.fromisoformat(given["until"] or ""),
+                given["to_id"], given["state"],  # type: ignore[arg-type]  # checked there
+                amounts.get("from_amount"), amounts.get("to_amount")))
         except (ValueError, ArithmeticError) as error:
             raise MoeError(f"{path}, row {at}: {error}", f"mend the row, then try again; {HOW}") from error
     return rows
@@ -92,10 +96,22 @@ def parsed(path: Path, text: str) -> list[Override]:
 def _line(row: Override, text: str) -> str:
     """The row as CSV, in the order of the file's own columns."""
     names = next(csv.reader(io.StringIO(text)))
-    values = {name: "" if (value := getattr(row, name)) is None else str(value) for name in COLUMNS}
+    values = {name: "" if (value := getattr(row, name)) is None else str(value) for name in (*COLUMNS, *MORE)}
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow([values.get(name, "") for name in names])
     return line.getvalue()
+
+
+def _with_more(text: str) -> str:
+    """The file with the columns of requests, where its header lacks them; other rows end before them."""
+    rows = list(csv.reader(io.StringIO(text)))
+    missing = [name for name in MORE if rows and name not in rows[0]]
+    if not missing:
+        return text
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(
+        [*cells, *(missing if at == 0 else [""] * len(missing))] for at, cells in enumerate(rows) if cells)
+    return out.getvalue()
 
 
 def _without(lines: list[str], override_id: str, entered_on: date) -> list[str]:

@@ -8,6 +8,13 @@ from dataclasses import replace
 from decisions.overrides import Override
 from decisions.plan import Group
 
+PREFIX = "request "
+
+
+def is_of_request(group: Group) -> bool:
+    """Whether `of_groups` made the group."""
+    return group.name.startswith(PREFIX)
+
 
 def of_lines(overrides: Iterable[Override], groups: Sequence[str]) -> list[Override]:
     """The overrides with each approved request as a cap and a floor of its lines; groups' sides are left out.
@@ -35,7 +42,7 @@ def of_groups(overrides: Iterable[Override], groups: Sequence[Group]) -> list[Gr
         if o.kind != "request" or o.state != "approved":
             continue
         for subject, cap, floor in ((o.line_id, o.from_amount, None), (o.to_id, None, o.to_amount)):
-            name = f"request {o.override_id} of {subject}"
+            name = f"{PREFIX}{o.override_id} of {subject}"
             at = next((i for i, group in enumerate(out) if group.name == subject), None)
             if at is None:
                 continue

@@ -3,54 +3,90 @@
 The ground floor imports no room: the work is `decisions.override_entry`, named by dotted path.
 """
 
+import re
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
+from moe import plan_requests
 from moe.errors import MoeError
-from moe.settings import settings
-from moe.units import Unit, load_unit, option
+from moe.plan_words import (
+    Amount,
+    Currency,
+    DryRun,
+    Line,
+    Reason,
+    UnitOption,
+    Until,
+    Who,
+    amount_of,
+    entry,
+    out,
+    say,
+    state,
+    unit_of,
+)
 
-app = typer.Typer(help="Monthly budgets, locks, floors and caps: enter them, show them, end them.",
-                  no_args_is_help=True)
-out = Console()
-
-UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
-Who = Annotated[str, typer.Option(help="Who decides.")]
-Reason = Annotated[str, typer.Option(help="Why, in a sentence: the report shows it.")]
-Until = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day on which it holds.")]
-Line = Annotated[str, typer.Argument(help="A budget line's id, or its name.")]
-Amount = Annotated[str, typer.Argument(help="Amount a day in the unit's currency, such as 120.00.")]
-Currency = Annotated[str, typer.Option(help="Currency of the amount; the unit's own where it is not given.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check it, say what would be written, and write nothing.")]
-
+app = typer.Typer(help="Budgets of months and quarters, targets, locks, floors, caps and requests: enter them, show "
+                       "them, end them.", no_args_is_help=True)
+for command in (plan_requests.request, plan_requests.approve, plan_requests.refuse):
+    app.command()(command)
 
 @app.command("set")
-def set_month(
-    month: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="The month, such as 2026-07.")],
-    total: Annotated[str, typer.Option(help="What the month may spend, such as 300000.00.")],
+def set_total(
+    total: Annotated[str, typer.Option(help="What the month or quarter may spend, such as 300000.00.")],
     who: Who,
     reason: Reason,
+    month: Annotated[str, typer.Option(help="The month, such as 2026-07.")] = "",
+    quarter: Annotated[str, typer.Option(help="The quarter, such as 2026-q3.")] = "",
     unit: UnitOption = "",
     currency: Currency = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Set a month's total budget. Every night spreads what is left of it over the days that are left."""
-    found, plan = _unit(unit), _plan()
-    first, amount = month.date().replace(day=1), _amount(found, total, currency)
-    row = plan.month_total(found, first, amount, who, reason)
+    """Set the total of a month or quarter. Every night spreads what is left of it over the days that are left."""
+    found, plan = unit_of(unit), entry()
+    kind, day = _period(month, quarter)
+    amount = amount_of(found, total, currency)
+    row = plan.period_total(found, kind, day, amount, who, reason)
     plan.add(found, row, dry_run)
-    spent = plan.spent_in(found, first)
+    spent = plan.spent_in(found, plan.bounds_of(kind, day)[0], row.until)
     days = (row.until - row.entered_on).days
-    _say(found, row, dry_run)
+    say(found, row, dry_run)
     out.print(f"{spent:,.2f} of it is spent; over the {days} days from {row.entered_on + timedelta(days=1)} that is "
               f"{max(amount - spent, Decimal(0)) / days:,.2f} a day (without it: {found.budget.total:,.2f}).",
               highlight=False, soft_wrap=True)
+
+
+def _period(month: str, quarter: str) -> tuple[str, date]:
+    """Kind of total and a day within its period. Raises MoeError unless exactly one is given, in its form."""
+    if bool(month) == bool(quarter):
+        raise MoeError("give either --month or --quarter", "such as --month 2026-07, or --quarter 2026-q3")
+    if found := re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", month):
+        return "monthly_total", date(int(found[1]), int(found[2]), 1)
+    if found := re.fullmatch(r"(\d{4})-q([1-4])", quarter.lower()):
+        return "quarterly_total", date(int(found[1]), 3 * int(found[2]) - 2, 1)
+    raise MoeError(f"{month or quarter!r} is not a {'month' if month else 'quarter'}",
+                   "write it as 2026-07, or as 2026-q3")
+
+
+@app.command()
+def target(
+    value: Annotated[str, typer.Argument(help="What to reach, in the measure of the unit's target, such as 35.00.")],
+    until: Until,
+    who: Who,
+    reason: Reason,
+    unit: UnitOption = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Set the number that the unit's target has to reach, such as the cost of a conversion, until a day."""
+    found, plan = unit_of(unit), entry()
+    row = plan.target(found, amount_of(found, value, ""), until.date(), who, reason)
+    plan.add(found, row, dry_run)
+    say(found, row, dry_run)
 
 
 @app.command()
@@ -92,17 +128,18 @@ def show(
     every: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
 ) -> None:
     """Show what holds in the next night, and what is planned for later."""
-    found, kept = _unit(unit), import_module("decisions.override_file")
-    night = _plan().next_night(found)
+    found, kept = unit_of(unit), import_module("decisions.override_file")
+    night = entry().next_night(found)
     title = f"{found.name}: as the night of {night} will know it, amounts in {found.currency}"
     table = Table(Column("id", no_wrap=True), "what", "line", Column("amount", no_wrap=True, justify="right"),
                   Column("until", no_wrap=True), "who and why", Column("", no_wrap=True), title=title)
     for row in sorted(kept.newest(kept.history(found)), key=lambda o: (o.entered_on, o.override_id)):
-        state = _state(row, night)
-        if state != "over" or every:
+        told = state(row, night)
+        if told != "over" or every:
             amount = "as it is" if row.amount is None else f"{row.amount:,.2f}"
-            table.add_row(row.override_id, row.kind.replace("_", " "), row.line_id or "all", amount, str(row.until),
-                          f"{row.who}: {row.reason}", state)
+            subjects = " → ".join(filter(None, (row.line_id, row.to_id))) or "all"
+            table.add_row(row.override_id, row.kind.replace("_", " "), subjects, amount, str(row.until),
+                          f"{row.who}: {row.reason}", told)
     out.print(table if table.rows else f"Nothing is planned for {found.name}: {kept.path_of(found)}",
               highlight=False)
 
@@ -116,52 +153,16 @@ def end(
     dry_run: DryRun = False,
 ) -> None:
     """End a plan from the next night on. What it said in earlier nights stays on record."""
-    found = _unit(unit)
-    row = _plan().end(found, override_id, who, reason, dry_run)
+    found = unit_of(unit)
+    row = entry().end(found, override_id, who, reason, dry_run)
     out.print(f"{'would end' if dry_run else 'ended'} {override_id}: it no longer holds from {row.until} on",
               highlight=False, soft_wrap=True)
 
 
 def _line(kind: str, line: str, amount: str, until: datetime, who: str, reason: str, unit: str, currency: str,
           dry_run: bool) -> None:  # fmt: skip
-    found, plan = _unit(unit), _plan()
-    given = _amount(found, amount, currency) if amount else None
+    found, plan = unit_of(unit), entry()
+    given = amount_of(found, amount, currency) if amount else None
     row = plan.line_row(found, kind, line, given, until.date(), who, reason)
     plan.add(found, row, dry_run)
-    _say(found, row, dry_run)
-
-
-def _say(unit: Unit, row: Any, dry_run: bool) -> None:
-    amount = "the budget that it has" if row.amount is None else f"{row.amount:,.2f} {unit.currency}"
-    on, since = f" on {row.line_id}" if row.line_id else "", row.entered_on + timedelta(days=1)
-    out.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
-              f"{on}, from {since} to {row.until}. "
-              f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}", highlight=False, soft_wrap=True)
-
-
-def _state(row: Any, night: date) -> str:
-    if row.until <= night:
-        return "over"
-    return "in force" if row.entered_on <= night else f"from {row.entered_on + timedelta(days=1)}"
-
-
-def _amount(unit: Unit, text: str, currency: str) -> Decimal:
-    if currency and currency.upper() != unit.currency:
-        raise MoeError(f"unknown currency {currency} here: the budgets of {unit.unit} are in {unit.currency}",
-                       f"convert the amount and give it in {unit.currency}")
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or amount != round(amount, 2):
-        raise MoeError(f"{text!r} is not an amount", "write it in plain digits, such as 1250.00: no sign, no separator "
-                                                     "of thousands, at most two decimals")
-    return amount
-
-
-def _unit(name: str) -> Unit:
-    return load_unit(name or settings().unit)
-
-
-def _plan() -> Any:
-    return import_module("decisions.override_entry")
+    say(found, row, dry_run)

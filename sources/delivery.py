@@ -27,14 +27,24 @@ def deliver(source: Source, mapping: Mapping, night: Night) -> Delivery:
     """Read what a source hands over in a night. Raises FileFault."""
     base = night.unit.resolve(source.path, night.date)
     if mapping.delivery == "once":
-        file = _export(mapping, base)
+        file = _completed(_export(mapping, base), mapping)
         _check_columns(file, source, mapping)
         return _slice(file, mapping, night)
-    files = {name: read(name, base / file.path if file.path else base, file.path, file.may_be_empty)
+    found = {name: read(name, base / file.path if file.path else base, file.path, file.may_be_empty)
              for name, file in mapping.files.items()}
+    files = {name: _completed(file, mapping) for name, file in found.items()}
     for file in files.values():
         _check_columns(file, source, mapping)
     return Delivery(files, [night.date - timedelta(days=d) for d in reversed(range(mapping.window_days))])
+
+
+def _completed(file: Delivered, mapping: Mapping) -> Delivered:
+    """The file with every optional column that it lacks, without values."""
+    rows = file.rows
+    for name in mapping.optional:
+        if name not in file.columns:
+            rows = rows.append_column(name, pa.array([""] * rows.num_rows, pa.string()))
+    return replace(file, rows=rows)
 
 
 def _check_columns(file: Delivered, source: Source, mapping: Mapping) -> None:

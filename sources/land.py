@@ -67,7 +67,7 @@ def _go_on_without(source: Source, mapping: Mapping, fault: MissingFile, night: 
 
 def _land_source(name: str, mapping: Mapping, delivered: Delivery, night: Night, landed: _Landed) -> None:
     for file in delivered.files.values():
-        output = _as_delivered(name, file)
+        output = _as_delivered(name, file, mapping)
         _refuse_second_delivery(output, night, file)
         landed.landing[output.contract.name] = output
     gated = gate(name, mapping, delivered, night)
@@ -97,13 +97,18 @@ def _stop_above_share(name: str, mapping: Mapping, delivered: Delivery, gated: G
             )
 
 
-def _as_delivered(source: str, file: Delivered) -> Output:
-    """The landing table of a file: its texts. A delivered name that the platform uses gets a `_` behind it."""
+def _as_delivered(source: str, file: Delivered, mapping: Mapping) -> Output:
+    """The landing table of a file: its texts. A delivered name that the platform uses gets a `_` behind it.
+
+    An optional column without a value is left out, so that a file that grew one hands over its old nights unchanged.
+    """
+    empty = [name for name in mapping.optional if not any(file.rows.column(name).to_pylist())]
     taken = {*ADDED, *(c.name for c in _LINEAGE)}
-    names = [f"{name}_" if name.casefold() in taken else name for name in file.columns]
+    given = [name for name in file.columns if name not in empty]
+    names = [f"{name}_" if name.casefold() in taken else name for name in given]
     terms = Contract(f"landing.{source}__{file.name}", "As delivered.",
                      (*_LINEAGE, *(Column(name, "VARCHAR", "As delivered.") for name in names)))
-    rows = file.rows.select([FILE, ROW, *file.columns]).rename_columns(["file", "row", *names])
+    rows = file.rows.select([FILE, ROW, *given]).rename_columns(["file", "row", *names])
     return Output(rows, terms)
 
 

@@ -59,6 +59,8 @@ class From(_Part):
     "Texts that stand for no value."
     known_after: Annotated[int, Field(ge=0)] = 0
     "Days after the row's business date until the value is known (exports made once, long after)."
+    optional: bool = False
+    "A delivery may lack the column; it then has no value."
 
     @model_validator(mode="after")
     def _one(self) -> "From":
@@ -154,6 +156,11 @@ class Mapping(_Part):
                 personal = core.personal or bool(before and before.personal)
                 found[name] = Column(name, type_, core.description, personal=personal)
         return list(found.values())
+
+    @cached_property
+    def optional(self) -> tuple[str, ...]:
+        """Delivered columns that may be lacking."""
+        return tuple(s.column for s in (self.columns or {}).values() if s.optional and s.column)
 
     @cached_property
     def read_late(self) -> tuple[str, ...]:

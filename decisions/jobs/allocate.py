@@ -5,9 +5,10 @@ import pyarrow as pa
 
 from decisions.allocation import Allocation
 from decisions.amounts import money
-from decisions.jobs.ask import Asked, ask, solved
+from decisions.jobs.ask import ask, solved
 from decisions.jobs.groups import limit_prices
 from decisions.jobs.plan_table import period_columns, plan_table
+from decisions.jobs.question import Asked
 from decisions.plan import Plan
 from decisions.plan.limits import TOTAL
 from decisions.reasons import BOUNDS, Reason, reason
@@ -53,8 +54,10 @@ def first_day(asked: Asked, plan: Plan) -> Allocation:
     wanted = asked.curves.marginal(budget / 100) > money_price
     held = np.select([(budget >= upper) & ((budget > lower) | wanted), budget <= lower], ["cap", "floor"], "")
     binding = np.where(held == "", plan.binding[0], held.astype(object))
-    binding = np.where(np.isin(binding, ["step"]), "", binding)  # a step of a later day
-    binding = np.where((budget == 0) & (plan.binding[0] == "off"), "off", binding)
+    binding = np.where(binding == "step", "", binding)  # a step of a later day
+    minimum = asked.unit_lines.minimum
+    binding = np.where((minimum > 0) & (budget == minimum) & (held == ""), "minimum", binding)
+    binding = np.where((minimum > 0) & (budget == 0), "off", binding)
     inside = {group.name for group in asked.problem.groups}
     prices = tuple(price for price in plan.prices if price.subject in inside and not price.day)
     value = asked.worth(budget)

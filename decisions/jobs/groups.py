@@ -46,7 +46,7 @@ def least_of(groups: list[Group], lines: list[str], floor: IntArray, limits: Lin
 
     def of(name: str | None, of_lines: list[str]) -> int:
         below = sum(max(of(g.name, list(g.lines)), int(np.max(g.floor_cents or 0))) for g in groups if g.parent == name)
-        return below + sum(own[line] for line in of_lines)
+        return int(below + sum(own[line] for line in of_lines))
 
     grouped = {line for group in groups for line in group.lines}
     return of(None, [line for line in lines if line not in grouped])

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.amounts import cents, money
-from decisions.jobs.ask import Asked
 from decisions.jobs.curves import is_funded
 from decisions.jobs.delivery import rule_of, worst_of
+from decisions.jobs.question import Asked
 from decisions.plan import Plan
 from decisions.plan.delivery import worst_day
 from moe.jobs import Night
@@ -25,7 +25,7 @@ def plan_table(asked: Asked, plan: Plan, night: Night) -> pa.Table:
                      for i, line in enumerate(asked.lines)])  # fmt: skip
     return pa.table({
         "line_id": asked.lines * days,
-        "business_date": np.repeat(dates, n),
+        "business_date": [day for day in dates for _ in range(n)],
         "line_name": [asked.names[line] for line in asked.lines] * days,
         "platform": [asked.platforms[line] for line in asked.lines] * days,
         "budget": money(plan.cents.ravel()),

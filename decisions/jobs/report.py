@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from decisions.jobs.archive import archive
 from decisions.report import ReportData, adoption, render
+from decisions.report.requests import requests_of
 from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
@@ -56,6 +57,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
         past=_past(night),
+        requests=requests_of(night),
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)

@@ -51,8 +51,9 @@ def money_of(
 ) -> Money:
     """What the unit, its period's total or its target say; `floors`: what lines must get in all, in cents.
 
-    `rows` are line-days of spend, `past` the cents budgeted by day. A plan ends with the period whose total it follows. Where less than the floors is left, the floors are spent: to
-    keep yesterday's budgets would cost more. Raises ValueError where two totals hold or a target has no range.
+    `rows` are line-days of spend, `past` the cents budgeted by day. A plan ends with the period whose total it follows.
+    Where less than the floors is left, the floors are spent: to keep yesterday's budgets would cost more. Raises
+    ValueError where two totals hold, or where a target is set that the unit has no range for.
     """
     budget, tomorrow = night.unit.budget, night.decided_day
     target = _target(in_force, night)
@@ -114,7 +115,7 @@ def _short(period: Period, floors: int, even: int) -> str:
     what = f"is overspent by {money(over)}" if over >= 0 else f"leaves {money(even)} a day"
     if not floors:
         return f"The {period.word}'s total {what}: nothing is spent. Raise it, or end it."
-    return (f"The {period.word}'s total {what}, and floors add up to {money(floors)} a day: the floors are spent. Lower "
-            f"floors, or raise the {period.word}'s total.")
+    return (f"The {period.word}'s total {what}, and floors add up to {money(floors)} a day: the floors are spent. "
+            f"Lower floors, or raise the {period.word}'s total.")
 
 

@@ -86,7 +86,7 @@ def _steps(model: Model, lower: IntArray, upper: IntArray) -> tuple[IntArray, In
         on = model.stepped[t - 1]
         least = np.ceil((lower[t] - model.reach) / model.rise - 1e-6)
         lower[t - 1] = np.where(on, np.maximum(lower[t - 1], least), lower[t - 1])
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             most = np.where(model.fall > 0, np.floor((upper[t] + model.reach) / model.fall + 1e-6), np.inf)
         upper[t - 1] = np.where(on, np.minimum(upper[t - 1], most), upper[t - 1])
     return lower, upper

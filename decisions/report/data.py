@@ -34,6 +34,7 @@ class ReportData:
     limits: pa.Table | None = None  # out.limit_price__limit; None in nights from before it
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
+    requests: pa.Table | None = None  # core.override__override: requests that are not over; None where there are none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 from decisions.report import formats
 from decisions.report.adoption import BEFORE, Adoption, Sum, adoption
 from decisions.report.data import ReportData
+from decisions.report.requests import requests
 from decisions.report.views import Cell, Column, Row, TableView, amount, share
 
 MOST_EPISODES = 12
@@ -110,4 +111,5 @@ def _cell(rate: float | None, data: ReportData) -> Cell:
 def views(data: ReportData) -> dict[str, Any]:
     """What the template needs."""
     found = adoption(data)
-    return {"words": words(found, data), "weeks": weeks(found, data), "episodes": episodes(found, data)}
+    return {"words": words(found, data), "weeks": weeks(found, data), "episodes": episodes(found, data),
+            "requests": requests(data)}

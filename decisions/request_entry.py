@@ -1,0 +1,93 @@
+"""Requests to move money from a line or group to another: asked for, then approved or refused, each signed."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from decisions.jobs.lines import names_it
+from decisions.override_entry import Lines, find_line, known_lines, made, next_night, signed
+from decisions.override_file import append, history, newest
+from decisions.overrides import Override, State, active, line_limits
+from decisions.requests import of_lines
+from moe.errors import MoeError
+from moe.units import Group, Unit
+
+
+def request(
+    unit: Unit, giver: str, receiver: str, amount: Decimal, until: date, who: str, reason: str, dry_run: bool = False
+) -> Override:
+    """Ask for `amount` a day to move; it says nothing until somebody approves it."""
+    lines, entered = known_lines(unit), next_night(unit)
+    if until <= entered:
+        raise MoeError(f"--until {until} is over: the next night is {entered} and decides the budget of "
+                       f"{entered + timedelta(days=1)}", "give that day or a later one")
+    sides = [subject(unit, lines, wanted) for wanted in (giver, receiver)]
+    row = made(unit, f"request-{entered}", "request", amount, reason, who, entered, until, line_id=sides[0],
+               to_id=sides[1], state="requested")  # fmt: skip
+    append(unit, row, None, lambda _: None, dry_run)
+    return row
+
+
+def decide(unit: Unit, override_id: str, state: State, who: str, reason: str, dry_run: bool = False) -> Override:
+    """Approve or refuse a request from the next night on.
+
+    Approved, the giver gets at most its newest budget less the amount, the receiver at least its own and the amount.
+    Raises MoeError where it is no request that waits, or where it cannot hold.
+    """
+    found = {o.override_id: o for o in newest(history(unit)) if o.kind == "request"}.get(override_id)
+    entered = next_night(unit)
+    if found is None or found.state != "requested":
+        what = "there is no request" if found is None else f"the request is {found.state} already:"
+        raise MoeError(f"{what} {override_id}", "`moe plan show` lists those that wait; `moe plan end` ends one")
+    if found.until <= max(entered, found.entered_on):
+        raise MoeError(f"the request {override_id} ended on {found.until}, before the next night decides",
+                       "ask for it again with a later end")
+    row = vars(found) | {"state": state, "entered_on": max(entered, found.entered_on)}
+    if state == "approved":
+        assert found.amount is not None and found.line_id is not None and found.to_id is not None
+        lines = known_lines(unit)
+        had, gets = (_budget(unit, lines, side) for side in (found.line_id, found.to_id))
+        if had < found.amount:
+            raise MoeError(f"{found.line_id} has {had:,.2f} a day, less than the {found.amount:,.2f} asked for",
+                           "refuse it, and ask for less")
+        row |= {"from_amount": had - found.amount, "to_amount": gets + found.amount}
+    decided = signed(row, who, reason)
+    append(unit, decided, found, lambda others: _check(unit, decided, others), dry_run)
+    return decided
+
+
+def subject(unit: Unit, lines: Lines, wanted: str) -> str:
+    """A group's name or a line's id. Raises MoeError with the nearest lines where it is neither."""
+    return wanted if wanted in {group.name for group in unit.budget.groups} else find_line(lines, wanted)
+
+
+def _budget(unit: Unit, lines: Lines, side: str) -> Decimal:
+    """The newest budget of a line, or of all lines under a group."""
+    by_name = {group.name: group for group in unit.budget.groups}
+    if side not in by_name:
+        return Decimal(lines.budget_cents.get(side, 0)).scaleb(-2)
+
+    def under(group: Group) -> set[str]:
+        own = {line for line, name in lines.names.items() if names_it(group.lines, line, name)}
+        return own.union(*(under(below) for below in by_name.values() if below.parent == group.name))
+
+    return Decimal(sum(lines.budget_cents.get(line, 0) for line in under(by_name[side]))).scaleb(-2)
+
+
+def _check(unit: Unit, row: Override, others: list[Override]) -> None:
+    """Raise MoeError where the lines' own limits, or the unit's, leave no room for the request."""
+    groups, lines = [group.name for group in unit.budget.groups], known_lines(unit)
+    cap = unit.budget.line_cap
+    if row.state == "approved" and row.to_id not in groups and cap is not None and (row.to_amount or 0) > cap:
+        raise MoeError(f"{row.to_id} would get {row.to_amount:,.2f}, above the unit's largest budget of a line, {cap}",
+                       f"refuse it and ask for less, or raise line_cap in {unit.folder}/unit.yml")
+    night = row.entered_on
+    held = of_lines([o for o in active(others, night) if o.override_id != row.override_id] + [row], groups)
+    ids = sorted(lines.names)
+    try:
+        line_limits([o for o in held if o.line_id in lines.names], ids,
+                    np.array([lines.budget_cents.get(line, 0) for line in ids], dtype=np.int64))
+    except ValueError as error:
+        raise MoeError(f"it cannot hold: {error}", "`moe plan show` lists what holds; `moe plan end ID` ends one"
+                       ) from error  # fmt: skip

@@ -1,0 +1,63 @@
+"""What the commands `moe plan …` share: their options, and how rows and amounts are read and told."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from moe.errors import MoeError
+from moe.settings import settings
+from moe.units import Unit, load_unit, option
+
+out = Console()
+
+UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
+Who = Annotated[str, typer.Option(help="Who decides.")]
+Reason = Annotated[str, typer.Option(help="Why, in a sentence: the report shows it.")]
+Until = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day on which it holds.")]
+Line = Annotated[str, typer.Argument(help="A budget line's id, or its name.")]
+Amount = Annotated[str, typer.Argument(help="Amount a day in the unit's currency, such as 120.00.")]
+Currency = Annotated[str, typer.Option(help="Currency of the amount; the unit's own where it is not given.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check it, say what would be written, and write nothing.")]
+
+
+def say(unit: Unit, row: Any, dry_run: bool) -> None:
+    amount = "the budget that it has" if row.amount is None else f"{row.amount:,.2f} {unit.currency}"
+    on, since = f" on {row.line_id}" if row.line_id else "", row.entered_on + timedelta(days=1)
+    out.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
+              f"{on}, from {since} to {row.until}. "
+              f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}", highlight=False, soft_wrap=True)
+
+
+def state(row: Any, night: date) -> str:
+    """What a row is in the next night."""
+    if row.until <= night:
+        return "over"
+    if row.kind == "request" and row.state != "approved":
+        return "waits for approval" if row.state == "requested" else "refused"
+    return "in force" if row.entered_on <= night else f"from {row.entered_on + timedelta(days=1)}"
+
+
+def amount_of(unit: Unit, text: str, currency: str) -> Decimal:
+    if currency and currency.upper() != unit.currency:
+        raise MoeError(f"unknown currency {currency} here: the budgets of {unit.unit} are in {unit.currency}",
+                       f"convert the amount and give it in {unit.currency}")
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0 or amount != round(amount, 2):
+        raise MoeError(f"{text!r} is not an amount", "write it in plain digits, such as 1250.00: no sign, no separator "
+                                                     "of thousands, at most two decimals")
+    return amount
+
+
+def unit_of(name: str) -> Unit:
+    return load_unit(name or settings().unit)
+
+
+def entry() -> Any:
+    return import_module("decisions.override_entry")
