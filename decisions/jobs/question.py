@@ -100,7 +100,8 @@ class Parts:
     def asked_with_room(self) -> Asked:
         """The question with the usual step; with the smallest wider one that requests of groups need, where they do.
 
-        What people approve comes before steps, for groups as for lines. Raises Infeasible where a line's bounds cross or no step reaches the total.
+        What people approve comes before steps, for groups as for lines. Raises Infeasible where a line's bounds cross
+        or no step reaches the total.
         """
         usual = self.asked()
         if not any(is_of_request(group) for group in self.groups) or usual.has_room():

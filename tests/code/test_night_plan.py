@@ -266,7 +266,8 @@ def test_an_approved_request_is_a_limit_under_its_name_and_others_say_nothing() 
     notes = made["out.allocation__night"].to_pylist()[0]["notes"]
     assert "cannot reach tonight's total and limits" in notes, "a group's step is widened, and nobody is stopped"
     assert rows["alpha"]["override_id"] == "r1" and "request r1: Fair in the north" in rows["alpha"]["reason"]
-    prices = {(r["subject"], r["limit"]) for r in made["out.limit_price__limit"].to_pylist()}
+    free = decided(Night(unit(groups=groups, max_step=1.0), D), overrides=[approved])
+    prices = {(r["subject"], r["limit"]) for r in free["out.limit_price__limit"].to_pylist()}
     assert ("request r1 of greek", "floor of request r1 of greek") in prices
     gone = approved | {"to_id": "nowhere"}
     with pytest.raises(MoeError, match="unknown line 'nowhere'"):
