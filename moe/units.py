@@ -102,7 +102,7 @@ class Budget(_Part):
     delivery: Literal["report", "hold_total"] = "report"
     "Whether what platforms may spend above their daily budgets is told, or may not carry a month over its total."
     target: Target | None = None
-    explore: Annotated[float, Field(ge=0, le=10)] | None = None
+    explore: Annotated[float, Field(ge=0, le=10)] | None = 0.5
     "How far a budget may rise above the largest spend that the data support, as a share of it; none: no such limit."
     terms: tuple[LineTerms, ...] = ()
     line_floor: Amount = Decimal(0)

@@ -54,31 +54,15 @@ def first_day(asked: Asked, plan: Plan) -> Allocation:
     wanted = asked.curves.marginal(budget / 100) > money_price
     held = np.select([(budget >= upper) & ((budget > lower) | wanted), budget <= lower], ["cap", "floor"], "")
     binding = np.where(held == "", plan.binding[0], held.astype(object))
-    binding = np.where(binding == "step", "", binding)  # a step of a later day
     minimum = asked.unit_lines.minimum
     binding = np.where((minimum > 0) & (budget == minimum) & (held == ""), "minimum", binding)
     binding = np.where((minimum > 0) & (budget == 0), "off", binding)
     inside = {group.name for group in asked.problem.groups}
-    prices = tuple(price for price in plan.prices if price.subject in inside and not price.day)
+    prices = tuple(price for price in plan.prices if price.subject in inside and price.day == 0)
+    total = next(price.price for price in plan.prices if price.name == TOTAL and price.day == 0)
     value = asked.worth(budget)
-    return Allocation(budget, _total_price(asked, plan), value, value / (1 - plan.gap), plan.gap, binding, money_price,
+    return Allocation(budget, total, value, value / (1 - plan.gap), plan.gap, binding, money_price,
                       prices)  # fmt: skip
-
-
-def _total_price(asked: Asked, plan: Plan) -> float:
-    """What one more currency unit of tomorrow's total returns: the price of a line that no group's limit touches."""
-    limits = [price for price in plan.prices if not price.day]
-    priced, groups = {price.subject for price in limits}, {group.name: group for group in asked.problem.groups}
-    touched: set[str] = set()
-    for group in groups.values():
-        above: str | None = group.name
-        while above is not None and above not in priced:
-            above = groups[above].parent
-        touched |= set(group.lines) if above is not None else set()
-    free = [at for at, line in enumerate(asked.lines) if line not in touched]
-    if free:
-        return float(plan.money_price[0, free[0]])
-    return float(asked.problem.total.price + sum(price.price for price in limits if price.subject == TOTAL))
 
 
 def _budgets(
@@ -114,8 +98,7 @@ def _whole(
 ) -> pa.Table:
     notes = list(asked.notes)
     if len(plan.cents) < asked.problem.days:
-        notes.append(f"The {asked.problem.days} days ahead have no common plan with a proof: tomorrow was decided "
-                     "alone.")
+        notes.append(f"The limits of the {asked.problem.days} days ahead cannot all hold: tomorrow alone is planned.")
     return pa.table({
         "business_date": [night.decided_day],
         "objective": [night.unit.objective],

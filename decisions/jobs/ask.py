@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -21,8 +22,8 @@ from decisions.requests import of_groups, of_lines
 from moe.errors import MoeError
 from moe.jobs import Night
 
-GAP_ALLOWED = 0.001
-"""Gap to the bound above which the days ahead are not planned together: tomorrow alone has a closer one."""
+CLOSED = 1e-6
+"Outcome that is nothing to anybody."
 
 
 def ask(
@@ -62,25 +63,53 @@ def ask(
 
 
 def solved(asked: Asked) -> Plan:
-    """The best plan of what was asked; of its first day alone where all days together have none that is close, or
-    one that asks more of tomorrow than yesterday's split does.
+    """Tomorrow's best split, and the best plan of the days after it.
 
-    Raises MoeError with the conflict and the repair where there is no plan.
+    All days together decide what tomorrow may spend, where that is open. Its split is then its own best one: without
+    carry-over days are tied by steps alone, and a plan that bends tomorrow to them gains nothing (see choices), while
+    its price of money would be a step's. Bound and gap are the larger of tomorrow's and of the days' after it. The plan
+    is of one day where later days cannot keep their limits. Raises MoeError with the conflict and the repair where
+    tomorrow cannot.
     """
     try:
-        if asked.problem.days > 1:
-            try:
-                plan = _best(asked.problem, asked.money)
-                today = asked.status_quo(int(plan.cents[0].sum()))
-                if plan.gap <= GAP_ALLOWED and asked.worth(plan.cents[0]) >= asked.worth(today):
-                    return plan
-            except Infeasible:  # a limit of a later day is no reason to stop tonight
-                pass
-        return _best(asked.first_day(), asked.money)
+        tomorrow = solve(asked.tomorrow(_total_of_tomorrow(asked)))
+        tomorrow = replace(tomorrow, gap=_gap(tomorrow))
     except Infeasible as error:
         raise cannot_hold(error) from error
     except ValueError as error:
         raise _cannot_plan(error) from error
+    if asked.problem.days == 1:
+        return tomorrow
+    try:
+        return _joined(tomorrow, _best(asked.days_after(tomorrow.cents[0]), asked.money))
+    except Infeasible:  # a limit of a later day is no reason to stop tonight
+        return tomorrow
+
+
+def _gap(plan: Plan) -> float:
+    """The gap, where it is more than the method's last digits beside a value of nearly nothing."""
+    return plan.gap if plan.upper_bound - plan.value > CLOSED else 0.0
+
+
+def _total_of_tomorrow(asked: Asked) -> int:
+    money = asked.money
+    if money.low[0] == money.high[0]:
+        return int(money.even[0])
+    try:
+        return int(_best(asked.problem, money).cents[0].sum())
+    except Infeasible:
+        return int(money.even[0] if money.target is None else _best(asked.tomorrow(), money).cents[0].sum())
+
+
+def _joined(tomorrow: Plan, days: Plan) -> Plan:
+    """The plan of all days, with what tomorrow's own says of it."""
+    gap = max(_gap(tomorrow), _gap(days))
+    return replace(
+        days, gap=gap, upper_bound=days.value / (1 - gap),
+        prices=[*tomorrow.prices, *(price for price in days.prices if price.day is None or price.day > 0)],
+        money_price=np.vstack([tomorrow.money_price, days.money_price[1:]]),
+        binding=np.vstack([tomorrow.binding, days.binding[1:]]),
+    )  # fmt: skip
 
 
 def _best(problem: Problem, money: Money) -> Plan:

@@ -30,7 +30,7 @@ MOST_WIDER = 64.0
 class Asked:
     """Tonight's question over n lines and H days, and what explains the answer."""
 
-    problem: Problem  # its first day is the day that the night decides
+    problem: Problem  # all days; the first is the day that the night decides
     unit_lines: Lines
     money: Money
     curves: Curves  # of the lines, for the first day
@@ -66,18 +66,29 @@ class Asked:
         """(n,) cents: yesterday's split scaled to a total of the first day, within its bounds."""
         return scaled_status_quo(self.previous, total, self.bounds.lower_cents, self.bounds.upper_cents)
 
-    def first_day(self) -> Problem:
-        """The question of tomorrow alone, at the even pace where a period is spread."""
+    def tomorrow(self, total: int | None = None) -> Problem:
+        """The question of the first day alone, at a total in cents, or within its range where there is none."""
         problem, money = self.problem, self.money
         responses = [replace(r, scale=r.scale[:1], offset=r.offset[:1]) for r in problem.responses]
-        total = Total.daily(money.even[:1]) if money.target is None else replace(
-            problem.total, low_cents=money.low[:1], high_cents=money.high[:1])  # fmt: skip
-        quo = None if problem.status_quo_cents is None else problem.status_quo_cents[:1]
-        return replace(problem, responses=responses, total=total, days=1, status_quo_cents=quo)
+        if total is None:
+            free = replace(problem.total, low_cents=money.low[:1], high_cents=money.high[:1], horizon_low_cents=None,
+                           horizon_high_cents=None)  # fmt: skip
+            return replace(problem, responses=responses, total=free, days=1, status_quo_cents=None)
+        quo = self.status_quo(total)[None]
+        return replace(problem, responses=responses, total=Total.daily(total), days=1, status_quo_cents=quo)
+
+    def days_after(self, tomorrow: IntArray) -> Problem:
+        """The question of all days, where tomorrow's split (n,) in cents is settled."""
+        fixed = [np.array([tomorrow, *[bound] * (self.problem.days - 1)])
+                 for bound in (self.problem.lower_cents, self.problem.upper_cents)]  # fmt: skip
+        quo = self.problem.status_quo_cents
+        if quo is not None:
+            quo = np.array([tomorrow, *quo[1:]])
+        return replace(self.problem, lower_cents=fixed[0], upper_cents=fixed[1], status_quo_cents=quo)
 
     def has_room(self) -> bool:
         """Whether some split of tomorrow keeps the bounds of all lines and groups; shares of spend aside."""
-        model = build(self.first_day())
+        model = build(self.tomorrow(None if self.money.target else int(self.money.even[0])))
         return narrow(model, model.lower, model.upper) is not None
 
 

@@ -201,7 +201,8 @@ def test_a_return_on_spend_is_reached_with_as_much_as_it_allows_and_a_person_can
 
 def test_a_marginal_return_spends_to_it_and_profit_is_where_a_unit_brings_one() -> None:
     for goal, price in (({"kind": "marginal_return", "value": "1.5"}, 1.5), ({"kind": "profit"}, 1.0)):
-        it = asked(target=TARGET | {"low": "0.00", "high": "9000.00"} | goal, max_step=5.0, line_cap=None)
+        it = asked(target=TARGET | {"low": "0.00", "high": "9000.00"} | goal, max_step=5.0, line_cap=None,
+                   explore=None)
         plan = solved(it)
         slope = it.curves.marginal(plan.cents[0] / 100)
         assert slope[plan.cents[0] > 0] == pytest.approx(price, rel=1e-2)
