@@ -4,8 +4,10 @@ To add one: a function `Seen -> int64 cents (lines,)`, and its line in `POLICIES
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -13,10 +15,13 @@ from scipy.optimize import minimize
 from benchmarks import hill_fit
 from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves
-from decisions.fitting import fit, history
+from decisions.fitting import Fitted, fit, history
 from decisions.fitting.simple import SIMPLE, as_curves
 from decisions.jobs.curves import LEAST_KNOWN
+from decisions.jobs.responses import supported
 from decisions.limits import MOST, Bounds, bounds
+from decisions.overrides import NONE, LineLimits
+from moe.units import Budget
 from simulator import world as w
 from simulator.market import market
 from simulator.mechanisms import trends
@@ -25,6 +30,7 @@ from simulator.response import curves, steady_response
 from simulator.world import World
 
 MAX_STEP, LEAST_STEP = 0.2, 20 / 12_000  # the shipped unit's; the second as a share of the total
+EXPLORE = Budget.model_fields["explore"].default  # the shipped unit's
 FREE = 1e6  # a step that binds no line
 
 
@@ -50,6 +56,11 @@ def roas(seen: Seen) -> np.ndarray:
 
 def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Curves:
     """Curves as the curves job fits them, to outcomes (days, lines) of which `share` is known."""
+    return as_curves(fit_lines(seen, spend, outcome, share, clicks))
+
+
+def fit_lines(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Fitted:
+    """The fit behind `fit_curves`."""
     days, n = spend.shape
     names = [str(at).zfill(4) for at in range(n)]
     dates = [seen.first_day + timedelta(days=day) for day in range(days)]
@@ -58,7 +69,7 @@ def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.nda
         names * days, np.repeat(dates, n).tolist(), spend.ravel(), outcome.ravel(), known=share.ravel(),
         clicks=seen.clicks.ravel() if clicks else None,
     )
-    return as_curves(fit(known, specs=dict.fromkeys(set(seen.platform), SIMPLE)))
+    return fit(known, specs=dict.fromkeys(set(seen.platform), SIMPLE))
 
 
 def fitted(seen: Seen) -> Curves:
@@ -84,8 +95,25 @@ def best_split(seen: Seen, response: Curves, step: float) -> np.ndarray:
 
 
 def ours(seen: Seen) -> np.ndarray:
-    """The product: fit, bounds of 20 % a night, allocate."""
-    return best_split(seen, fitted(seen), MAX_STEP)
+    """The product: fit, demand of tomorrow, the range that data support, steps of 20 % a night, allocate."""
+    return planned(seen)
+
+
+def planned(seen: Seen, demand: bool = True, explore: float | None = EXPLORE) -> np.ndarray:
+    """The product's split, with or without what tomorrow's demand and the data's range say."""
+    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
+    found = fit_lines(seen, seen.spend, seen.value / share, share)
+    response, late = as_curves(found), (seen.first_day + timedelta(days=seen.night) - found.end).days
+    if demand:
+        response = replace(response, a=response.a * found.season(late + 1)[late])
+    usual, n = limits(seen, MAX_STEP), len(seen.line)
+    nobody = np.full(n, NONE, dtype=np.int64)
+    said = LineLimits(nobody, nobody, (None,) * n, (None,) * n)
+    most = supported(response, Budget(total=Decimal(0), explore=explore, max_step=MAX_STEP), seen.previous_cents, said)
+    upper = np.minimum(usual.upper_cents, most)
+    upper = upper if np.minimum(upper, seen.total_cents).sum() >= seen.total_cents else usual.upper_cents
+    status_quo = scaled_status_quo(seen.previous_cents, seen.total_cents, usual.lower_cents, upper)
+    return allocate(response, seen.total_cents, usual.lower_cents, upper, status_quo).budget_cents
 
 
 def slsqp(seen: Seen) -> np.ndarray:
@@ -171,6 +199,8 @@ POLICIES: dict[str, Callable[[World], Policy]] = {
     "last week's ROAS": lambda world: roas,
     "SLSQP, same curves": lambda world: slsqp,
     "ours": lambda world: ours,
+    "ours, usual demand": lambda world: partial(planned, demand=False),
+    "ours, any range": lambda world: partial(planned, explore=None),
     "ours, simplest fit": lambda world: lambda seen: best_split(seen, simplest(seen), MAX_STEP),
     "ours, true curves": lambda world: true_curves(world, MAX_STEP),
 }

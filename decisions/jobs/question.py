@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from decisions.allocation import scaled_status_quo
+from decisions.allocation import allocate, scaled_status_quo
 from decisions.amounts import cents
 from decisions.curves import Curves
 from decisions.jobs.lines import Lines
@@ -74,8 +74,19 @@ class Asked:
             free = replace(problem.total, low_cents=money.low[:1], high_cents=money.high[:1], horizon_low_cents=None,
                            horizon_high_cents=None)  # fmt: skip
             return replace(problem, responses=responses, total=free, days=1, status_quo_cents=None)
-        quo = self.status_quo(total)[None]
-        return replace(problem, responses=responses, total=Total.daily(total), days=1, status_quo_cents=quo)
+        return replace(problem, responses=responses, total=Total.daily(total), days=1,
+                       status_quo_cents=self._to_beat(total)[None])  # fmt: skip
+
+    def _to_beat(self, total: int) -> IntArray:
+        """A split (n,) that tomorrow's may not be worse than: yesterday's; without groups the closed form's best.
+
+        An interior-point method may leave cents on the table where a bound costs little: three lines, 0.016 %.
+        """
+        quo, weights = self.status_quo(total), self.unit_lines.weights
+        if self.problem.groups or self.unit_lines.minimum.any():
+            return quo
+        worth = replace(self.curves, a=self.curves.a * weights)
+        return allocate(worth, total, self.bounds.lower_cents, self.bounds.upper_cents, quo).budget_cents
 
     def days_after(self, tomorrow: IntArray) -> Problem:
         """The question of all days, where tomorrow's split (n,) in cents is settled."""

@@ -13,6 +13,7 @@ import pytest
 from decisions.report import ReportData, render
 from decisions.report.adoption import DAYS, Adoption, adoption
 from decisions.report.people import words
+from decisions.report.requests import requests
 from tests.code.report_example import CENTS, DAY, NIGHT, example
 
 BASE = example(3, days=5)
@@ -119,3 +120,15 @@ def test_only_the_last_weeks_count() -> None:
     old: list[date] = [DAY - timedelta(days=DAYS + n) for n in range(3)]
     rows += [{**rows[0], "business_date": day, "override_id": "old"} for day in old]
     assert adoption(data(rows)) == adoption(data())
+
+
+def test_requests_that_wait_stand_first_and_old_nights_have_none() -> None:
+    assert requests(BASE) is None
+    line = BASE.budgets.to_pylist()[0]
+    rows = [{"override_id": f"r{n}", "line_id": line["line_id"], "to_id": "north", "amount": Decimal("20.00"),
+             "until": DAY, "who": "ann", "reason": "Fair", "state": state}
+            for n, state in enumerate(("refused", "approved", "requested"))]  # fmt: skip
+    view = requests(replace(BASE, requests=pa.Table.from_pylist(rows)))
+    assert view is not None and "1 request to approve or refuse" in view.caption
+    assert [row.cells[0].text for row in view.rows] == ["waits", "approved", "refused"]
+    assert [cell.text for cell in view.rows[0].cells[1:4]] == [line["line_name"], "north", "20.00"]
