@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Month:
+    """What a person set for all lines together over the month of the decided day."""
+
+    total: Decimal
+    who: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,11 @@ class ReportData:
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
+
+    draws: pa.Table | None = None  # out.curve_draw__line
+    changes: pa.Table | None = None  # out.budget_change__line_cause
+    limit_costs: pa.Table | None = None  # out.limit_cost__limit
+    month: Month | None = None  # the month's total that a person set
 
     @property
     def live_night(self) -> date | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 from decisions.report import formats
 
@@ -78,13 +79,30 @@ def ratio(part: Decimal | float, whole: Decimal | float) -> float | None:
     return float(part) / float(whole) if whole else None
 
 
+Kind = Literal[
+    "clear_hold", "make_live", "failed_step", "apply", "over_plan", "under_plan", "no_spend", "quarantine", "late",
+    "raise_cap", "lower_floor", "review_override", "review_group", "month_over", "month_under",
+]  # fmt: skip
+"Every kind of advice that the page can give; each has an entry in the playbook."
+
+
 @dataclass(frozen=True)
 class Action:
-    """One thing to do: a verb, what to do, why, the money at stake a day, and the section that shows it."""
+    """One thing to do: a verb, what to do and why, and what it is worth against leaving it.
 
+    `gain` is expected outcome a day in the unit's objective, so that unlike things can be ranked; `low` and `high` hold
+    it nine times out of ten (None: not known). `at_most` marks a gain that no estimate exists for, only a ceiling.
+    """
+
+    kind: Kind
     verb: str
     title: str
     detail: str
-    stake: float
+    gain: float
     section: str
+    risk: str
+    otherwise: str  # what happens if nobody does it
+    low: float | None = None
+    high: float | None = None
+    at_most: bool = False
     urgent: bool = False

@@ -1,0 +1,87 @@
+"""What each limit on tonight's money costs a day: the best plan without it, less the plan.
+
+A shadow price holds for the last unit of money; a person wants to know what the whole limit costs. Only limits that
+have a price are solved again, the dearest ones first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from decisions.plan import Infeasible, Plan, Problem, solve
+from decisions.plan.limits import TOTAL
+from decisions.plan.problem import MOST
+
+MOST_LINES = 20
+"Lines whose limits are solved for; those beyond cost less than each of them."
+STEPS = "the largest step"
+MORE_CENTS = 10_000
+"What one more of the total brings is asked for 100 currency units."
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`kind`: 'group', 'line', 'steps' (of all lines together) or 'total' (what 100 more would bring)."""
+
+    kind: str
+    subject: str
+    limit: str
+    cost: float  # of the objective, over the days of the plan
+
+
+def limit_costs(problem: Problem, plan: Plan) -> list[Cost]:
+    """The cost of each limit with a price, dearest first, and what 100 more of the total would bring."""
+    groups, lines = {group.name for group in problem.groups}, set(problem.names)
+    named = sorted({(p.name, p.subject) for p in plan.prices if p.subject in groups})
+    dearest = sorted((p for p in plan.prices if p.subject in lines and p.name != "step" and not p.day),
+                     key=lambda p: (-_stake(problem, plan, p.subject, p.price), p.name, p.subject))[:MOST_LINES]
+    asked = [("group", subject, name, _without_group(problem, name, subject)) for name, subject in named]
+    asked += [("line", p.subject, p.name, _without_line(problem, p.name, p.subject)) for p in dearest]
+    if problem.steps is not None:
+        asked.append(("steps", STEPS, STEPS, replace(problem, steps=None)))
+    found = [Cost(kind, subject, limit, _gain(other, plan)) for kind, subject, limit, other in asked]
+    found.sort(key=lambda cost: (-cost.cost, cost.kind, cost.subject, cost.limit))
+    return [*found, Cost("total", TOTAL, TOTAL, _gain(_with_more(problem), plan))]
+
+
+def _stake(problem: Problem, plan: Plan, line: str, price: float) -> float:
+    return price * float(plan.cents[0, list(problem.names).index(line)] + 1)
+
+
+def _gain(other: Problem, plan: Plan) -> float:
+    try:
+        return max(solve(other).value - plan.value, 0.0)
+    except Infeasible:
+        return 0.0
+
+
+def _without_group(problem: Problem, name: str, subject: str) -> Problem:
+    """`name` is a limit as `decisions.plan` words it: floor of …, cap of …, least share of …, largest share of …"""
+    field = {"floor": "floor_cents", "cap": "cap_cents", "least": "share_low", "largest": "share_high"}[name.split()[0]]
+    gone = {field: None} | ({"horizon_cap_cents": None} if field == "cap_cents" else {})
+    return replace(problem, groups=[replace(g, **gone) if g.name == subject else g for g in problem.groups])
+
+
+def _without_line(problem: Problem, name: str, line: str) -> Problem:
+    if name.startswith("override "):
+        kept = [o for o in problem.overrides if f"override {o.name}" != name]
+        return replace(problem, overrides=kept)
+    shape = (problem.days, len(problem.names))
+    column = list(problem.names).index(line)
+    limits = {"lower_cents": (problem.lower_cents, 0), "upper_cents": (problem.upper_cents, MOST)}
+    key = "lower_cents" if name == "floor" else "upper_cents"
+    cents = np.array(np.broadcast_to(np.asarray(limits[key][0], dtype=np.int64), shape))
+    cents[:, column] = limits[key][1]
+    return replace(problem, **{key: cents})  # type: ignore[arg-type]
+
+
+def _with_more(problem: Problem) -> Problem:
+    total = problem.total
+    fields: Sequence[str] = ("low_cents", "high_cents") if total.horizon_low_cents is None else (
+        "horizon_low_cents", "horizon_high_cents")
+    more = {name: np.asarray(getattr(total, name)) + MORE_CENTS for name in fields if getattr(total, name) is not None}
+    return replace(problem, total=replace(total, **{k: v if v.ndim else int(v) for k, v in more.items()}),
+                   status_quo_cents=None)
