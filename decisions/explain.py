@@ -21,9 +21,11 @@ from decisions.response import Response
 
 IntArray = NDArray[np.int64]
 
-CAUSES = ("on_its_way", "new_data", "experiment", "total", "limit", "step", "person", "request")
+CAUSES = ("on_its_way", "new_data", "experiment", "total", "limit", "step", "spare", "person", "request")
 """In the order in which they are let in. `on_its_way`: what yesterday's curves already wanted and a step, or a rule that
-is over, held back. `step` takes back what goes further than one night may. A cause that changes nothing is not told."""
+is over, held back. `step` takes back what goes further on the line than one night may, and `spare` is the money that
+other lines' steps leave over or ask for: without the two apart, a step would seem to raise a line that is on its way
+down. A cause that changes nothing is not told."""
 ROUNDING = 2
 "Cents: two splits that differ by no more on any line are one."
 
@@ -51,15 +53,27 @@ def waterfall(
     """
     steps = chain(tonight, yesterday, untested, requests)
     at, states = yesterday.cents, []
-    for problem in list(steps.values())[:-1]:
+    for cause, problem in list(steps.items())[:-1]:
         try:
-            at = solve(problem).cents[0]
+            at = _one_night(problem, at) if cause == "step" else solve(problem).cents[0]
         except Infeasible:
             pass  # rules that only hold with what comes later: that is then told with it
         states.append(at)
     states = _without_rounding(yesterday.cents, [*states, np.asarray(budget_cents, dtype=np.int64)])
     moved = zip(steps, [yesterday.cents, *states], states, strict=False)
     return {cause: after - before for cause, before, after in moved if (after != before).any()}
+
+
+def _one_night(problem: Problem, wanted: IntArray) -> IntArray:
+    """As near to `wanted` (n,) as one night may go; the lines do not add up to the total."""
+    if problem.steps is None:
+        return wanted
+    had = np.asarray(problem.steps.previous_cents, dtype=np.int64)
+    reach = np.maximum(problem.steps.share * had, problem.steps.least_cents)
+    near = np.clip(wanted, np.ceil(had - reach - 1e-6), np.floor(had + reach + 1e-6)).astype(np.int64)
+    lower, upper = (np.broadcast_to(np.asarray(cents, dtype=np.int64), (problem.days, had.size))[0]
+                    for cents in (problem.lower_cents, problem.upper_cents))
+    return np.minimum(np.maximum(near, lower), upper)
 
 
 def _without_rounding(first: IntArray, states: list[IntArray]) -> list[IntArray]:
@@ -89,7 +103,7 @@ def chain(
     steps["limit"] = replace(
         steps["total"], lower_cents=tonight.lower_cents, upper_cents=tonight.upper_cents, groups=tonight.groups,
         minimum_cents=tonight.minimum_cents)
-    steps["step"] = replace(steps["limit"], steps=tonight.steps)
+    steps["step"] = steps["spare"] = replace(steps["limit"], steps=tonight.steps)
     if yesterday.ended or len(overrides) > len(steps["step"].overrides):
         steps["person"] = replace(steps["step"], overrides=overrides)
     if len(overrides) < len(tonight.overrides):

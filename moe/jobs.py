@@ -155,6 +155,20 @@ NIGHT: tuple[Job, ...] = (
         needs_night_before=True,
     ),
     Job(
+        "explain",
+        "decisions.jobs.explain:explain",
+        reads={
+            "budgets": Read("out.budget__line"),
+            "history": Read(MARTS),
+            "curves": Read("out.curve__line"),
+            "before": Read("out.budget__line", "before", optional=True),
+            "curves_before": Read("out.curve__line", "before", optional=True),
+            "overrides": Read("core.override__override", "as_of", days=3650, optional=True),
+        },
+        writes=("out.budget_change__line_cause", "out.limit_cost__limit"),
+        needs_night_before=True,
+    ),
+    Job(
         "bid",
         "decisions.jobs.bid:bid",
         reads={
