@@ -195,7 +195,13 @@ NIGHT: tuple[Job, ...] = (
         needs_night_before=True,
     ),
     Job("docs", "expectations.docs:docs", reads={}, writes=()),
-    Job("report", "decisions.jobs.report:report", reads={}, writes=(), needs_night_before=True),
+    Job(
+        "report",
+        "decisions.jobs.report:report",
+        reads={"overrides": Read("core.override__override", "as_of", days=3650, optional=True)},
+        writes=(),
+        needs_night_before=True,
+    ),
 )
 """One night, in order. The last two write pages, not tables."""
 

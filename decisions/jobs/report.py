@@ -7,8 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from decisions.draws import from_table
 from decisions.jobs.archive import archive
+from decisions.jobs.ask import said
+from decisions.overrides import active
 from decisions.report import ReportData, adoption, render
+from decisions.report.data import Month
 from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
@@ -20,10 +24,10 @@ LATELY = 28
 "Nights of deliveries in which a line's campaign is looked for."
 
 
-def report(night: Night) -> dict[str, pa.Table]:
+def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
     """Write the report of the night (index.html, and files beside it), then the page over all nights. Fills no table.
 
-    Raises MissingInput where the night has no release yet.
+    `overrides` is core.override__override as of the night. Raises MissingInput where the night has no release yet.
     """
     unit = night.unit
 
@@ -57,6 +61,10 @@ def report(night: Night) -> dict[str, pa.Table]:
         experiments=experiments if experiments.num_rows else None,
         past=_past(night),
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
+        draws=from_table(drawn) if (drawn := _or_none("out.curve_draw__line", night)) else None,
+        changes=_or_none("out.budget_change__line_cause", night),
+        limit_costs=_or_none("out.limit_cost__limit", night),
+        month=_month(overrides, night),
     )
     render(data, folder)
     archive(night)
@@ -117,6 +125,18 @@ def _newest_days(history: pa.Table, night: Night) -> pa.Table:
 def _or_empty(table: str, night: Night) -> pa.Table:
     paths = tables.files(table, night.unit.unit, night.date, night.date)
     return tables.read(table, night.unit.unit, night.date) if paths else contract(table).schema.empty_table()
+
+
+def _or_none(table: str, night: Night) -> pa.Table | None:
+    """None in nights from before the table."""
+    return _or_empty(table, night) if tables.files(table, night.unit.unit, night.date, night.date) else None
+
+
+def _month(overrides: pa.Table, night: Night) -> Month | None:
+    for override in active(said(overrides), night.date):
+        if override.kind == "monthly_total" and override.amount is not None:
+            return Month(override.amount, override.who, override.reason)
+    return None
 
 
 def _steps(night: Night) -> list[dict[str, Any]]:

@@ -49,6 +49,8 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
     """File name -> table of every CSV beside the page; None where the night has no such table."""
     return {
         "budgets.csv": data.budgets,
+        "changes.csv": data.changes,
+        "limit_costs.csv": data.limit_costs,
         "bids.csv": data.bids,
         "plan_vs_actual.csv": data.plan_vs_actual,
         "curves.csv": data.curves,

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from decisions.draws import Draws
+
 
 @dataclass(frozen=True)
 class Month:
@@ -46,7 +48,7 @@ class ReportData:
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
 
-    draws: pa.Table | None = None  # out.curve_draw__line
+    draws: Draws | None = None  # out.curve_draw__line
     changes: pa.Table | None = None  # out.budget_change__line_cause
     limit_costs: pa.Table | None = None  # out.limit_cost__limit
     month: Month | None = None  # the month's total that a person set

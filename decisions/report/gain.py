@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from decisions.draws import Draws, from_table
+from decisions.draws import Draws
 from decisions.report.data import ReportData
 
 FloatArray = NDArray[np.float64]
@@ -114,17 +113,10 @@ def spend_of(data: ReportData, column: str) -> FloatArray:
 
 def draws_of(data: ReportData) -> Draws | None:
     """The night's draws of the lines of its budgets, in their order; None where a line has none."""
-    if data.draws is None or not data.draws.num_rows:
-        return None
     try:
-        return _read(data.draws).of(data.budgets.column("line_id").to_pylist())
+        return None if data.draws is None else data.draws.of(data.budgets.column("line_id").to_pylist())
     except ValueError:
         return None
-
-
-@lru_cache(maxsize=1)
-def _read(table: Any) -> Draws:
-    return from_table(table)
 
 
 def elsewhere(data: ReportData, drawn: Draws) -> FloatArray:

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import apply, budgets, evidence, formats, people, problems, sections
+from decisions.report import apply, budgets, evidence, formats, limits, pacing, people, playbook, problems, sections
 from decisions.report.actions import SHOWN, actions
+from decisions.report.changes import changes
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
 from decisions.report.gain import expected_gain
@@ -15,14 +16,14 @@ from decisions.report.templating import asset, embedded, environment, policy
 from decisions.report.uploads import Uploads
 
 STYLES = ("uPlot.min.css", "report.css")
-SCRIPTS = ("uPlot.iife.min.js", "tables.js", "charts.js")
+SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "charts.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
 def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
     """The whole page as text. `csv_files` and the files of `applied` will stand beside it."""
     scripts = [asset(name) for name in SCRIPTS]
-    todo = actions(data)
+    todo, changed = actions(data), changes(data)
     return (
         environment()
         .get_template("page.html.j2")
@@ -31,6 +32,11 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             header=header(data),
             actions=todo[:SHOWN],
             more_actions=todo[SHOWN:],
+            changes=changed,
+            waterfall_json=embedded(None if changed is None else changed.lines),
+            pace=pacing.pace(data),
+            limit_words=limits.sentences(data),
+            playbook=playbook.entries(),
             budgets=budgets.budgets(data),
             plan=sections.plan(data),
             plan_words=plan_words(data),

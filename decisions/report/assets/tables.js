@@ -108,5 +108,5 @@
   }
 
   document.querySelectorAll("table[data-fold]").forEach(enhance);
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  addEventListener("beforeprint", () => document.querySelectorAll("details:not(.waterfall, .entry)").forEach((d) => { d.open = true; }));
 })();
