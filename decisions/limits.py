@@ -48,11 +48,14 @@ def bounds(
     least_step_cents: int,
     overrides: LineLimits | None = None,
     names: Sequence[str] | None = None,
+    most_total_cents: int | None = None,
+    minimum_cents: ArrayLike = 0,
 ) -> Bounds:
-    """Tonight's bounds of n lines, which hold a split of `total_cents`.
+    """Tonight's bounds of n lines, which hold a split of `total_cents`, or of a total from there to `most_total_cents`.
 
     A line moves from `previous_cents` (the previous night's candidate) by at most the share `max_step` of
-    it, or by `least_step_cents` where that is more, so that a line at 0 can start. The unit's `min_cents`
+    it, or by `least_step_cents` where that is more, so that a line at 0 can start; a line that is off below its
+    `minimum_cents` (n,) can move by that. The unit's `min_cents`
     and `max_cents` (n,) come before the step; overrides come before the step and before the unit's
     minimum, but not before its maximum, which protects from a typing error. Where steps alone put the
     total out of reach, they are widened for all lines by the smallest factor that reaches it. Raises
@@ -63,6 +66,7 @@ def bounds(
     most = np.broadcast_to(np.minimum(np.asarray(max_cents, dtype=np.int64), MOST), previous.shape)
     if not max_step > 0 or least_step_cents < 1:
         raise ValueError("the largest step must be above 0 and the least step a cent or more: lock a line to hold it")
+    highest = total_cents if most_total_cents is None else most_total_cents
     floor = cap = np.full(previous.shape, NONE, dtype=np.int64)
     if overrides is not None:
         floor, cap = overrides.floor_cents, overrides.cap_cents
@@ -73,6 +77,7 @@ def bounds(
 
     def within(factor: float) -> tuple[IntArray, IntArray]:
         reach = np.maximum(factor * np.maximum(max_step * previous, least_step_cents), least_step(factor))
+        reach = np.maximum(reach, minimum_cents)
         # Inwards to whole cents, as the plan's own steps go.
         lower = np.clip(np.ceil(np.maximum(previous - reach, 0.0) - 1e-6), least, most).astype(np.int64)
         upper = np.clip(np.floor(np.minimum(previous + reach, most) + 1e-6), least, most).astype(np.int64)
@@ -82,9 +87,9 @@ def bounds(
 
     def reaches(factor: float) -> bool:
         lower, upper = within(factor)
-        return bool(lower.sum() <= total_cents <= np.minimum(upper, total_cents).sum())
+        return bool(lower.sum() <= highest and total_cents <= np.minimum(upper, total_cents).sum())
 
-    check_total(total_cents, *within(np.inf), names)
+    check_total(total_cents, *within(np.inf), names, highest)
     factor = 1.0
     if not reaches(factor):
         while not reaches(factor):
@@ -124,17 +129,20 @@ def _check_lines(least: IntArray, most: IntArray, floor: IntArray, cap: IntArray
         raise Infeasible("; ".join(dict.fromkeys(problems)))
 
 
-def check_total(total: int, lower: IntArray, upper: IntArray, names: Sequence[str] | None = None) -> None:
-    """Raise Infeasible where the bounds are crossed or no split within them adds up to `total` cents."""
+def check_total(
+    total: int, lower: IntArray, upper: IntArray, names: Sequence[str] | None = None, most: int | None = None
+) -> None:
+    """Raise Infeasible where the bounds are crossed or no split within them adds up to `total` cents (to `most`)."""
     if (lower > upper).any() or (lower < 0).any():
         crossed = np.flatnonzero((lower > upper) | (lower < 0))
         raise Infeasible(f"bounds are negative or crossed on lines {crossed.tolist()}")
+    most = total if most is None else most
     floors, caps = int(lower.sum()), int(np.minimum(upper, total).sum())
-    if floors <= total <= caps:
+    if floors <= most and total <= caps:
         return
-    if floors > total:
-        limit, order, short = lower, np.argsort(-lower, kind="stable")[:5], floors - total
-        text = f"floors add up to {money(floors)} but the total is {money(total)}: "
+    if floors > most:
+        limit, order, short = lower, np.argsort(-lower, kind="stable")[:5], floors - most
+        text = f"floors add up to {money(floors)} but the total is {money(most)}: "
         text += f"lower a floor or raise the total by {money(short)}; the largest floors are "
     else:
         limit, order, short = upper, np.argsort(upper, kind="stable")[:5], total - caps

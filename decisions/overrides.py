@@ -1,12 +1,12 @@
-"""What a person says about money: locks, floors, caps and a month's total, each dated, signed and explained.
+"""What a person says about money: limits of lines, totals, a target, requests, each dated, signed and explained.
 
 A row is checked when it is made; rows against each other, and against the night's lines, in `line_limits`.
-An override that has ended, or that starts later, says nothing.
+An override that has ended, or that starts later, says nothing. Totals of periods are spread in `decisions.periods`,
+requests become limits in `decisions.requests`.
 """
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,15 +16,24 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["lock", "floor", "cap", "monthly_total"]
+Kind = Literal["lock", "floor", "cap", "monthly_total", "quarterly_total", "target", "request"]
+State = Literal["requested", "approved", "refused"]
+OF_ALL = ("monthly_total", "quarterly_total", "target")
+"Kinds that are of the whole unit: they name no line."
+COLUMNS = ("override_id", "kind", "line_id", "amount", "reason", "who", "entered_on", "until")
+MORE = ("to_id", "state", "from_amount", "to_amount")
+"Columns of requests, which a file without any may leave out."
 NONE = -1  # in arrays of cents: nobody said anything
 
 
 @dataclass(frozen=True)
 class Override:
-    """One instruction; amounts in currency units a day (`monthly_total`: a calendar month).
+    """One instruction; amounts in currency units a day (totals: a calendar month or quarter; `target`: the number in
+    the unit's own measure, such as the cost of a conversion).
 
-    A lock without an amount keeps the line at the budget that it has. Raises ValueError on a bad row.
+    A lock without an amount keeps the line at the budget that it has. A request asks to move `amount` a day from the
+    line or group `line_id` to `to_id`; once approved, the first gets at most `from_amount` and the second at least
+    `to_amount`. Raises ValueError on a bad row.
     """
 
     override_id: str
@@ -35,23 +44,44 @@ class Override:
     who: str
     entered_on: date
     until: date
+    to_id: str | None = None
+    state: State | None = None
+    from_amount: Decimal | None = None
+    to_amount: Decimal | None = None
 
     def __post_init__(self) -> None:
-        problem = None
-        if self.kind not in get_args(Kind):
-            problem = f"unknown kind {self.kind!r}: use one of {', '.join(get_args(Kind))}"
-        elif (self.line_id is None) != (self.kind == "monthly_total"):
-            problem = f"a {self.kind} {'takes no' if self.line_id is not None else 'needs a'} line"
-        elif self.amount is None:
-            problem = None if self.kind == "lock" else f"a {self.kind} needs an amount"
-        elif not self.amount.is_finite() or self.amount < 0:
-            problem = f"the amount is {self.amount}: it must be a number that is not negative"
-        elif self.amount != self.amount.quantize(Decimal("0.01")):
-            problem = f"the amount {self.amount} has more than two decimals"
-        if problem is None and self.until < self.entered_on:
-            problem = f"it ends on {self.until}, before it was entered on {self.entered_on}"
-        if problem is not None:
+        if (problem := self._problem()) is not None:
             raise ValueError(f"override {self.override_id}: {problem}")
+
+    def _problem(self) -> str | None:
+        if self.kind not in get_args(Kind):
+            return f"unknown kind {self.kind!r}: use one of {', '.join(get_args(Kind))}"
+        if (self.line_id is None) != (self.kind in OF_ALL):
+            return f"a {self.kind} {'takes no' if self.line_id is not None else 'needs a'} line"
+        if self.amount is None and self.kind != "lock":
+            return f"a {self.kind} needs an amount"
+        for amount in (self.amount, self.from_amount, self.to_amount):
+            if amount is not None and (not amount.is_finite() or amount < 0):
+                return f"the amount is {amount}: it must be a number that is not negative"
+            if amount is not None and amount != amount.quantize(Decimal("0.01")):
+                return f"the amount {amount} has more than two decimals"
+        if self.kind == "target" and not self.amount:
+            return "a target must be above 0"
+        if self.until < self.entered_on:
+            return f"it ends on {self.until}, before it was entered on {self.entered_on}"
+        return self._request_problem()
+
+    def _request_problem(self) -> str | None:
+        if self.kind != "request":
+            given = [name for name in MORE if getattr(self, name) is not None]
+            return f"{', '.join(given)} belong to requests, not to a {self.kind}" if given else None
+        if self.to_id is None or self.to_id == self.line_id:
+            return "a request needs a line or group in `to_id` that is not the one in `line_id`"
+        if self.state not in get_args(State):
+            return f"the state of a request is {self.state!r}: use one of {', '.join(get_args(State))}"
+        if self.state == "approved" and (self.from_amount is None or self.to_amount is None):
+            return "an approved request needs from_amount and to_amount: `moe plan approve` fills them in"
+        return None
 
     @property
     def cents(self) -> int:
@@ -90,7 +120,7 @@ def line_limits(
     problems = []
     # A lock goes last, so that where it agrees with a floor or a cap the report names the lock.
     for o in sorted(overrides, key=lambda o: (o.kind == "lock", o.entered_on, o.override_id)):
-        if o.line_id is None:
+        if o.line_id is None or o.kind == "request":
             continue
         if o.line_id not in index:
             problems.append(f"override {o.override_id}: the {o.kind} is on an unknown line {o.line_id!r}")
@@ -111,23 +141,3 @@ def line_limits(
     if problems:
         raise ValueError("; ".join(problems))
     return LineLimits(floor, cap, tuple(floor_by), tuple(cap_by))
-
-
-def total_tonight(
-    overrides: Iterable[Override], night: date, spent_cents: int, default_cents: int
-) -> tuple[int, Override | None]:
-    """Tonight's total for D+1 in cents, and the month's total that set it, if one is active.
-
-    What is left of the month's total is spread evenly over the days from D+1 to the month's end; whole cents
-    are rounded down, so the last day gets the rest. `spent_cents`: spend of D+1's month up to and including D
-    (0 on the 1st). A month that is overspent gets 0. Raises ValueError where two monthly totals are active.
-    """
-    totals = [o for o in overrides if o.kind == "monthly_total"]
-    if len(totals) > 1:
-        several = ", ".join(o.override_id for o in totals)
-        raise ValueError(f"several monthly totals are active: {several}; end all but one")
-    if not totals:
-        return default_cents, None
-    tomorrow = night + timedelta(days=1)
-    days_left = calendar.monthrange(tomorrow.year, tomorrow.month)[1] - tomorrow.day + 1
-    return max(totals[0].cents - spent_cents, 0) // days_left, totals[0]

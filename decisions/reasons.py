@@ -33,6 +33,7 @@ def reason(
     limits: Bounds,
     curves: Curves,
     overrides: LineLimits | None = None,
+    supported: ArrayLike | None = None,
     *,
     currency: str = "dollar",
 ) -> list[Reason]:
@@ -40,8 +41,9 @@ def reason(
 
     The sentence compares what the next currency unit returned at the previous budget with the shadow
     price, which is what it returns tonight wherever money is free to move: a free line rises exactly if
-    that is more.
+    that is more. `supported` (n,) cents are the most that the data support, where that is a limit.
     """
+    supported = None if supported is None else np.asarray(supported, dtype=np.int64)
     previous = np.asarray(previous_cents, dtype=np.int64)
     first, marginal = curves.marginal(0), curves.marginal(previous / 100)
 
@@ -56,6 +58,8 @@ def reason(
             code = f"override_{person.kind}"
             return Reason(code, f"{_to(moved)} the {person.kind} of {money(new)} set {signed}")
         unknown = "" if curves.days_observed[at] else "; not observed yet, so judged like the other lines"
+        if binding == "minimum":
+            return Reason("floor", f"{_to(moved)} its minimum of {money(new)}: below it the line does not run")
         rule = {"floor": limits.lower_from, "cap": limits.upper_from}[binding][at] if binding in BOUNDS else ""
         if rule == "step":
             # The least step speaks as an amount, the relative one as a share.
@@ -64,16 +68,19 @@ def reason(
             size += ", widened to reach the total" if limits.widened_step is not None else ""
             code = "step_up" if binding == "cap" else "step_down"
             return Reason(code, f"{moved} by the largest step allowed ({size}){unknown}")
+        if rule == "cap" and supported is not None and new >= supported[at]:
+            return Reason(rule, f"{_to(moved)} {money(new)}: the data do not support more yet")
         if rule == "cap" or (rule == "floor" and new > 0):
             return Reason(rule, f"{_to(moved)} its {rule} of {money(new)}")
 
         against = f"against {_rate(allocation.money_price[at])} across the lines"
-        if binding not in ("", *BOUNDS):
+        if binding not in ("", "off", *BOUNDS):
             against = f"against {_rate(allocation.money_price[at])} within the {binding}, " \
                       f"{_rate(allocation.shadow_price)} elsewhere"
         if new == 0:
             code, word = ("stopped", "Stopped") if old > 0 else ("not_funded", "Not funded")
             text = f"{word}: the first {currency} here would return {_rate(first[at])}"
+            text += ", and it runs from its minimum on" if binding == "off" else ""
         elif abs(new - old) <= max(0.005 * old, 1):
             code, text = "kept", f"Kept: the next {currency} here returns {_rate(marginal[at])}"
         else:

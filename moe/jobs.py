@@ -150,8 +150,10 @@ NIGHT: tuple[Job, ...] = (
             "curves": Read("out.curve__line"),
             "before": Read("out.budget__line", "before", optional=True),
             "overrides": Read("core.override__override", "as_of", days=3650, optional=True),
+            "demand": Read("out.demand__line_day", optional=True),
+            "past": Read("out.budget__line", "before", days=92, optional=True),
         },
-        writes=("out.budget__line", "out.allocation__night", "out.limit_price__limit"),
+        writes=("out.budget__line", "out.plan__line_day", "out.allocation__night", "out.limit_price__limit"),
         needs_night_before=True,
     ),
     Job(

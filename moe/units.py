@@ -59,10 +59,52 @@ class Group(_Part):
     share_of: Literal["total", "parent"] = "total"
 
 
+class LineTerms(_Part):
+    """What is true of some budget lines alone. Of several terms that name a line, the first counts."""
+
+    lines: Annotated[tuple[str, ...], Field(min_length=1)]
+    "Ids or names, `*` for any text."
+    minimum: Amount = Decimal(0)
+    "The line spends nothing, or this a day at least."
+    margin: Annotated[float, Field(gt=0, le=1)] = 1.0
+    "Share of the line's value that is left after the cost of what is sold."
+    lifetime: Annotated[float, Field(gt=0, le=100)] = 1.0
+    "What a customer of the line brings in all, in multiples of the first value."
+
+
+class Target(_Part):
+    """A total that follows what money returns, between a low and a high one a day."""
+
+    kind: Literal["cost_per_conversion", "return_on_spend", "marginal_return", "profit"]
+    value: Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6)] | None = None
+    "What to reach; a profit is as large as it can be and has none."
+    low: Amount
+    high: Amount
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Target":
+        if (self.value is None) != (self.kind == "profit"):
+            raise ValueError(f"a target of kind {self.kind} {'has no' if self.kind == 'profit' else 'needs a'} value")
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
 class Budget(_Part):
     """The daily total and what may move in one night."""
 
     total: Amount
+    "A day's total where no total of a month or quarter is entered and no target is set."
+    horizon: Annotated[int, Field(ge=1, le=31)] = 7
+    "Days that are planned together; the first is tomorrow."
+    pacing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    "How far a day may lie from the even pace of a month's or quarter's total, as a share of it."
+    delivery: Literal["report", "hold_total"] = "report"
+    "Whether what platforms may spend above their daily budgets is told, or may not carry a month over its total."
+    target: Target | None = None
+    explore: Annotated[float, Field(ge=0, le=10)] | None = None
+    "How far a budget may rise above the largest spend that the data support, as a share of it; none: no such limit."
+    terms: tuple[LineTerms, ...] = ()
     line_floor: Amount = Decimal(0)
     line_cap: Amount | None = None
     max_step: Annotated[float, Field(gt=0, le=10)] = 0.2
@@ -71,6 +113,15 @@ class Budget(_Part):
     "A change of this amount is always allowed, so that a line at zero can start."
     groups: tuple[Group, ...] = ()
     "A tree of groups with limits of their own, such as a platform's or a region's."
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Budget":
+        if self.line_cap is not None and self.line_floor > self.line_cap:
+            raise ValueError(f"line_floor {self.line_floor} is above line_cap {self.line_cap}")
+        for group in self.groups:
+            if group.floor is not None and group.cap is not None and group.floor > group.cap:
+                raise ValueError(f"groups: the floor {group.floor} of {group.name} is above its cap {group.cap}")
+        return self
 
 
 class Bids(_Part):
@@ -110,6 +161,11 @@ class Unit(_Part):
         dated = [(rate.currency, rate.since) for rate in self.rates]
         if len(set(dated)) < len(dated):
             raise ValueError("rates: two for one currency and date")
+        target = self.budget.target
+        counted = {"cost_per_conversion": "conversions", "return_on_spend": "conversion_value",
+                   "profit": "conversion_value"}.get(target.kind if target else "", self.objective)  # fmt: skip
+        if target is not None and counted != self.objective:
+            raise ValueError(f"budget: target: {target.kind} needs the objective {counted}, not {self.objective}")
         if self.currency in {rate.currency for rate in self.rates}:
             raise ValueError(f"rates: {self.currency} is the unit's own currency")
         return self

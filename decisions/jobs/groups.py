@@ -1,12 +1,14 @@
 """Groups of budget lines with limits of their own: the unit's over tonight's lines, and what each limit costs."""
 
-from fnmatch import fnmatchcase
-
+import numpy as np
 import pyarrow as pa
 
 from decisions.allocation import Allocation
 from decisions.curves import Curves
+from decisions.jobs.lines import names_it
+from decisions.overrides import NONE, LineLimits
 from decisions.plan import Group
+from decisions.plan.problem import IntArray
 from decisions.reasons import Reason
 from moe.contracts import contract
 from moe.jobs import Night
@@ -26,8 +28,7 @@ def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group
     return [
         Group(
             group.name,
-            [line for line in lines if any(fnmatchcase(text, pattern) for pattern in group.lines
-                                           for text in (line, names.get(line, line)))],
+            [line for line in lines if names_it(group.lines, line, names.get(line, line))],
             group.parent,
             None if group.floor is None else int(group.floor * 100),
             None if group.cap is None else int(group.cap * 100),
@@ -35,6 +36,20 @@ def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group
         )
         for group in unit.budget.groups
     ]
+
+
+def least_of(groups: list[Group], lines: list[str], floor: IntArray, limits: LineLimits) -> int:
+    """What lines and groups must get a day in all, in cents: floors, with a person's in place of the unit's."""
+    least = np.maximum(floor, limits.floor_cents)
+    least = np.where(limits.cap_cents == NONE, least, np.minimum(least, limits.cap_cents))
+    own = dict(zip(lines, least.tolist(), strict=True))
+
+    def of(name: str | None, of_lines: list[str]) -> int:
+        below = sum(max(of(g.name, list(g.lines)), int(np.max(g.floor_cents or 0))) for g in groups if g.parent == name)
+        return below + sum(own[line] for line in of_lines)
+
+    grouped = {line for group in groups for line in group.lines}
+    return of(None, [line for line in lines if line not in grouped])
 
 
 def limit_prices(best: Allocation, night: Night, reasons: dict[str, Reason], response: Curves) -> pa.Table:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves
 from decisions.limits import Infeasible, bounds
-from decisions.overrides import Override, active, line_limits, total_tonight
+from decisions.overrides import Override, active, line_limits
+from decisions.periods import period_tonight
 from decisions.reasons import REASON_CODES, reason
 
 NIGHT = date(2026, 6, 30)
@@ -304,18 +305,22 @@ def test_overrides_that_cannot_both_hold():
 
 def test_a_months_total_is_spent_to_the_cent():
     month = override("monthly_total", None, "1000.00", until=date(2026, 7, 31))
-    spent = 0
+    spent: dict[date, int] = {}
     for day in range(31):
         night = date.fromordinal(date(2026, 6, 30).toordinal() + day)
-        tonight, by = total_tonight(active([month], night), night, spent, default_cents=7)
-        assert by is month
+        tomorrow = date.fromordinal(night.toordinal() + 1)
+        period = period_tonight(active([month], night), night, spent)
+        assert period.override is month
+        tonight = int(period.even(tomorrow, 1)[0])
         assert abs(tonight - 100_000 / 31) <= 31
-        spent += tonight
-    assert spent == 100_000
-    assert total_tonight([month], date(2026, 7, 10), 100_001, 7)[0] == 0
-    assert total_tonight([], NIGHT, 0, default_cents=7) == (7, None)
+        assert period.even(tomorrow, period.days_left(tomorrow)).sum() == period.left_cents
+        spent[tomorrow] = tonight
+    assert sum(spent.values()) == 100_000
+    overspent = period_tonight([month], date(2026, 7, 10), {date(2026, 7, 3): 100_001})
+    assert overspent.even(date(2026, 7, 11), 3).tolist() == [0, 0, 0] and overspent.left_cents == -1
+    assert period_tonight([], NIGHT, {}) is None
     with pytest.raises(ValueError, match="several monthly totals"):
-        total_tonight([month, month], NIGHT, 0, 7)
+        period_tonight([month, month], NIGHT, {})
 
 
 # Reasons

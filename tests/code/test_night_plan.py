@@ -45,7 +45,7 @@ def test_one_day_agrees_with_the_closed_form_and_with_the_bounds_that_explain_it
     assert np.minimum(model.upper[0], 10**13).tolist() == it.bounds.upper_cents[model.order].tolist()
     cents = solved(it).cents[0]
     assert cents.sum() == round(total * 100)
-    peer = closed_form(it.curves, int(cents.sum()), it.bounds.lower_cents, it.bounds.upper_cents, it.status_quo)
+    peer = closed_form(it.curves, int(cents.sum()), it.bounds.lower_cents, it.bounds.upper_cents, it.status_quo(int(cents.sum())))
     value = float(it.curves.value(cents / 100).sum())
     assert value == pytest.approx(peer.expected_value, rel=1e-5)
-    assert value >= float(it.curves.value(it.status_quo / 100).sum())
+    assert value >= float(it.curves.value(it.status_quo(int(cents.sum())) / 100).sum())

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from decisions import override_entry as plan
 from decisions.override_file import history
-from decisions.overrides import Override, active, total_tonight
+from decisions.overrides import Override, active
+from decisions.periods import period_tonight
 from moe import tables
 from moe.cli import app
 from moe.contracts import contract
@@ -118,7 +119,9 @@ def test_a_months_total_sets_the_nights_total_from_its_first_day(unit: Unit) -> 
     assert (april.entered_on, april.until) == (date(2026, 3, 31), date(2026, 4, 30))
     land(unit, D1, D2)
     rows = in_force(unit, D2)
-    assert total_tonight(rows, D2, 12_050, 10_000) == ((310_000 - 12_050) // 29, march)
+    period = period_tonight(rows, D2, {D1: 12_050})
+    assert period is not None and period.override == march
+    assert period.even(D3, 1).tolist() == [(310_000 - 12_050) // 29]
     for night in (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 29), date(2026, 4, 30)):
         held = [o.override_id for o in active([march, april], night)]
         wanted = (night + timedelta(days=1)).strftime("total-%Y-%m")

@@ -1,0 +1,78 @@
+"""The whole plan as a table, and what the night says of the month or quarter that it follows."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from decisions.amounts import cents, money
+from decisions.jobs.ask import Asked
+from decisions.jobs.curves import is_funded
+from decisions.jobs.delivery import rule_of, worst_of
+from decisions.plan import Plan
+from decisions.plan.delivery import worst_day
+from moe.jobs import Night
+
+
+def plan_table(asked: Asked, plan: Plan, night: Night) -> pa.Table:
+    """Rows of out.plan__line_day: days of the plan, lines within each."""
+    days, n = plan.cents.shape
+    (response,) = asked.problem.responses
+    value = response.scale[:days] * (plan.cents / 100) / (plan.cents / 100 + response.k)
+    dates = [night.decided_day + timedelta(days=t) for t in range(days)]
+    last = np.array([worst_day(rule_of(asked.platforms[line], dates[-1], days), plan.cents[:, i])
+                     for i, line in enumerate(asked.lines)])  # fmt: skip
+    return pa.table({
+        "line_id": asked.lines * days,
+        "business_date": np.repeat(dates, n),
+        "line_name": [asked.names[line] for line in asked.lines] * days,
+        "platform": [asked.platforms[line] for line in asked.lines] * days,
+        "budget": money(plan.cents.ravel()),
+        "currency": [night.unit.currency] * (days * n),
+        "expected_value": value.ravel(),
+        "money_price": (plan.money_price / asked.unit_lines.weights).ravel(),
+        "limit": [str(name) or "none" for name in plan.binding.ravel()],
+        "most_delivered": money(last.T.ravel()),
+    })
+
+
+def period_columns(
+    asked: Asked, plan: Plan, night: Night, history: pa.Table, past: pa.Table | None
+) -> dict[str, pa.Array]:
+    """Columns of out.allocation__night about the total: what rules it, and the worst that platforms may make of it."""
+    period, target = asked.money.period, asked.money.target
+    rules = period.word if period is not None else "day" if target is None else "target"
+    amounts: list[int | None] = [None, None, None]
+    if period is not None:
+        tomorrow, worst = night.decided_day, 0
+        history = history.filter([is_funded(line, night) for line in history.column("line_id").to_pylist()])
+        platforms = sorted({*asked.platforms.values()} | _platforms(history, period.first))
+        for platform in platforms:
+            mine = np.array([asked.platforms[line] == platform for line in asked.lines])
+            spent = _by_day(history, platform, "spend", period.first, night.date)
+            budgets = _by_day(past, platform, "budget", period.first, night.date)
+            worst += worst_of(period, tomorrow, platform, plan.cents[:, mine].sum(axis=1), budgets,
+                              sum(spent.values()))  # fmt: skip
+        amounts = [period.override.cents, period.spent_cents, worst]
+    named = zip(("period_total", "period_spent", "period_most"), amounts, strict=True)
+    return {
+        "total_from": pa.array([rules]),
+        "plan_days": pa.array([len(plan.cents)], pa.int64()),
+        **{name: money([c]) if c is not None else pa.nulls(1, pa.decimal128(18, 2)) for name, c in named},
+    }
+
+
+def _platforms(history: pa.Table, first: date) -> set[str]:
+    rows = history.select(["platform", "business_date"]).to_pylist()
+    return {r["platform"] for r in rows if r["business_date"] >= first}
+
+
+def _by_day(table: pa.Table | None, platform: str, column: str, first: date, last: date) -> dict[date, int]:
+    """Cents of a platform by day of the period."""
+    out: dict[date, Any] = {}
+    rows = [] if table is None else table.select(["platform", "business_date", column]).to_pylist()
+    for r in rows:
+        if r["platform"] == platform and first <= r["business_date"] <= last:
+            out[r["business_date"]] = out.get(r["business_date"], 0) + (r[column] or 0)
+    return {day: cents(amount) for day, amount in out.items()}
