@@ -9,7 +9,7 @@ weeks shows nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,11 +21,12 @@ from decisions.response import Response
 
 IntArray = NDArray[np.int64]
 
-CAUSES = ("on_its_way", "new_data", "experiment", "total", "limit", "step", "spare", "person", "request")
+CAUSES = ("on_its_way", "calendar", "new_data", "experiment", "total", "limit", "step", "spare", "person", "request",
+          "days_ahead")
 """In the order in which they are let in. `on_its_way`: what yesterday's curves already wanted and a step, or a rule that
-is over, held back. `step` takes back what goes further on the line than one night may, and `spare` is the money that
+is over, held back. `calendar`: tomorrow is another day of the week and season. `step` takes back what goes further on the line than one night may, and `spare` is the money that
 other lines' steps leave over or ask for: without the two apart, a step would seem to raise a line that is on its way
-down. A cause that changes nothing is not told."""
+down. `days_ahead`: tomorrow is planned together with later days. A cause that changes nothing is not told."""
 ROUNDING = 2
 "Cents: two splits that differ by no more on any line are one."
 
@@ -35,7 +36,8 @@ class Yesterday:
     """What the night before knew of tonight's n lines."""
 
     cents: IntArray  # (n,) its budgets
-    responses: Sequence[Response] | None  # by its curves, over the days of tonight's problem; None: it had none
+    responses: Sequence[Response] | None  # by its curves, of the day that it decided; None: it had none
+    tomorrow: Sequence[Response] | None = None  # by its curves, of the day that tonight decides
     ended: Sequence[str] = ()  # lines that an override held then and does not any more
 
 
@@ -44,14 +46,18 @@ def waterfall(
     budget_cents: IntArray,
     yesterday: Yesterday,
     untested: Sequence[Response] | None = None,
-    requests: Sequence[str] = (),
+    requests: Collection[str] = (),
+    ahead: bool = False,
 ) -> dict[str, IntArray]:
-    """Cents (n,) of the first day by cause, in the order of `CAUSES`; they add up to `budget_cents` less yesterday's.
+    """Cents (n,) by cause, in the order of `CAUSES`; they add up to `budget_cents` less yesterday's.
 
-    `untested` are tonight's responses as they would be without experiments (None: there are none), `requests` the
-    names of the overrides in `tonight` that somebody asked for and another approved.
+    `tonight` is the question of one day, at the total that it got. `untested` are its responses as they would be
+    without experiments (None: there are none), `requests` the names of its overrides and groups that somebody asked
+    for and another approved; `ahead` says that the budgets come from a plan of more days.
     """
     steps = chain(tonight, yesterday, untested, requests)
+    if ahead:
+        steps["days_ahead"] = tonight
     at, states = yesterday.cents, []
     for cause, problem in list(steps.items())[:-1]:
         try:
@@ -90,23 +96,28 @@ def _without_rounding(first: IntArray, states: list[IntArray]) -> list[IntArray]
 
 
 def chain(
-    tonight: Problem, yesterday: Yesterday, untested: Sequence[Response] | None, requests: Sequence[str]
+    tonight: Problem, yesterday: Yesterday, untested: Sequence[Response] | None, requests: Collection[str]
 ) -> dict[str, Problem]:
     """The problem of each cause that differs from the one before, the last one being tonight's."""
-    overrides = [o for o in tonight.overrides if o.name not in requests]
     known = _standing(tonight, yesterday)
+    eased = {group.name: group for group in known.groups}
     steps = {} if yesterday.responses is None else {"on_its_way": replace(known, responses=yesterday.responses)}
+    if yesterday.responses is not None and yesterday.tomorrow is not None:
+        steps["calendar"] = replace(known, responses=yesterday.tomorrow)
     steps["new_data"] = replace(known, responses=untested or tonight.responses)
     if untested is not None:
         steps["experiment"] = known
     steps["total"] = replace(known, total=tonight.total)
     steps["limit"] = replace(
-        steps["total"], lower_cents=tonight.lower_cents, upper_cents=tonight.upper_cents, groups=tonight.groups,
-        minimum_cents=tonight.minimum_cents)
+        steps["total"], lower_cents=tonight.lower_cents, upper_cents=tonight.upper_cents,
+        groups=[eased[g.name] if g.name in requests else g for g in tonight.groups],
+        minimum_cents=tonight.minimum_cents)  # fmt: skip
     steps["step"] = steps["spare"] = replace(steps["limit"], steps=tonight.steps)
-    if yesterday.ended or len(overrides) > len(steps["step"].overrides):
-        steps["person"] = replace(steps["step"], overrides=overrides)
-    if len(overrides) < len(tonight.overrides):
+    standing = set(known.overrides)
+    people = [o for o in tonight.overrides if o.name not in requests or o in standing]
+    if set(people) != standing:
+        steps["person"] = replace(steps["step"], overrides=people)
+    if len(people) < len(tonight.overrides) or any(g.name in requests for g in tonight.groups):
         steps["request"] = tonight
     return steps
 

@@ -1,6 +1,5 @@
 """The job `explain`: why each line's budget changed since yesterday, and what each limit costs a day."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +7,12 @@ import pyarrow as pa
 
 from decisions.amounts import cents, money
 from decisions.explain import CAUSES, Yesterday, waterfall
-from decisions.jobs.ask import Asked, ask, solved
+from decisions.jobs.ask import Asked, ask, first_day, said
 from decisions.jobs.curves import from_table
+from decisions.jobs.responses import curves_of, factors, response
 from decisions.limit_costs import limit_costs
+from decisions.plan import Infeasible, Problem, Total, solve
+from decisions.plan.problem import FloatArray
 from decisions.response import Response
 from moe.jobs import Night
 
@@ -20,19 +22,33 @@ HELD = ("locked", "override_floor", "override_cap")
 
 def explain(
     night: Night, budgets: pa.Table, history: pa.Table, curves: pa.Table, before: pa.Table, curves_before: pa.Table,
-    overrides: pa.Table,
-) -> dict[str, pa.Table]:
+    overrides: pa.Table, demand: pa.Table, demand_before: pa.Table, past: pa.Table,
+) -> dict[str, pa.Table]:  # fmt: skip
     """Rows of out.budget_change__line_cause and out.limit_cost__limit.
 
-    Reads what `allocate` read, what it decided (`budgets`), and the curves of the night before (empty on a store's
-    first night: then all that the curves move is new data).
+    Reads what `allocate` read, what it decided (`budgets`), and the curves and the demand of the night before (empty on
+    a store's first night: then all that the curves move is new data).
     """
-    asked = ask(night, history, curves, before, overrides)
-    yesterday = Yesterday(asked.previous, _of(curves_before, asked), _ended(before, budgets))
-    decided = np.array([cents(amount) for amount in budgets.column("budget").to_pylist()], dtype=np.int64)
-    order = np.array([budgets.column("line_id").to_pylist().index(line) for line in asked.lines])
-    moved = waterfall(asked.problem, decided[order], yesterday, _of(_untested(curves), asked))
-    return {"out.budget_change__line_cause": _changes(moved, asked, night), "out.limit_cost__limit": _costs(asked, night)}
+    asked = ask(night, history, curves, before, overrides, demand, past)
+    decided = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "budget")), strict=True))
+    cents_now = np.array([cents(decided[line]) for line in asked.lines], dtype=np.int64)
+    tonight = replace(first_day(asked), total=Total.daily(int(cents_now.sum())))
+    today = factors(demand, asked.lines, night.decided_day, 1)
+    yesterday = Yesterday(
+        asked.previous,
+        _responses(curves_before, curves, asked.lines, factors(demand_before, asked.lines, night.date, 1)),
+        _responses(curves_before, curves, asked.lines, today),
+        _ended(before, budgets),
+    )
+    requests = {o.override_id for o in said(overrides) if o.kind == "request"}
+    requests |= {g.name for g in tonight.groups if g.name.startswith("request ")}
+    untested = _untested(curves)
+    moved = waterfall(tonight, cents_now, yesterday, _responses(untested, curves, asked.lines, today), requests,
+                      ahead=asked.problem.days > 1)  # fmt: skip
+    return {
+        "out.budget_change__line_cause": _changes(moved, asked, night),
+        "out.limit_cost__limit": _costs(tonight, night),
+    }
 
 
 def _changes(moved: dict[str, np.ndarray], asked: Asked, night: Night) -> pa.Table:
@@ -48,34 +64,31 @@ def _changes(moved: dict[str, np.ndarray], asked: Asked, night: Night) -> pa.Tab
     })
 
 
-def _costs(asked: Asked, night: Night) -> pa.Table:
-    found = limit_costs(asked.problem, solved(asked))
+def _costs(tonight: Problem, night: Night) -> pa.Table:
+    try:
+        found = limit_costs(tonight, solve(tonight))
+    except Infeasible:  # the total of a plan of more days that tomorrow alone cannot have
+        found = []
     return pa.table({
-        "subject_kind": [cost.kind for cost in found],
-        "subject": [cost.subject for cost in found],
-        "limit": [cost.limit for cost in found],
-        "business_date": [night.decided_day] * len(found),
-        "cost": [cost.cost / asked.problem.days for cost in found],
+        "subject_kind": pa.array([cost.kind for cost in found], pa.string()),
+        "subject": pa.array([cost.subject for cost in found], pa.string()),
+        "limit": pa.array([cost.limit for cost in found], pa.string()),
+        "business_date": pa.array([night.decided_day] * len(found), pa.date32()),
+        "cost": pa.array([cost.cost for cost in found], pa.float64()),
     })
 
 
-def _of(table: pa.Table | None, asked: Asked) -> Sequence[Response] | None:
-    """Tonight's responses with the curves of `table` in the place of tonight's; a line that it lacks keeps its own."""
+def _responses(
+    table: pa.Table | None, curves: pa.Table, lines: list[str], factor: FloatArray
+) -> list[Response] | None:
+    """The response of one day by the curves in `table`; a line that it lacks keeps tonight's. None: no such curves."""
     if table is None or not table.num_rows:
         return None
-    other, now = from_table(table), asked.curves
+    now, other = curves_of(curves, lines), from_table(table)
     at = {line: i for i, line in enumerate(table.column("line_id").to_pylist())}
-    rows = np.array([at.get(line, -1) for line in asked.lines])
-    return [_scaled(response, _ratio(other.a, now.a, rows), _ratio(other.k, now.k, rows))
-            for response in asked.problem.responses]
-
-
-def _ratio(other: np.ndarray, now: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.where((rows >= 0) & (now > 0), other[rows] / np.where(now > 0, now, 1.0), 1.0)
-
-
-def _scaled(response: Response, ceiling: np.ndarray, half: np.ndarray) -> Response:
-    return replace(response, scale=response.scale * ceiling, k=response.k * half)
+    rows = np.array([at.get(line, -1) for line in lines])
+    return [response(replace(now, a=np.where(rows < 0, now.a, other.a[rows]), k=np.where(rows < 0, now.k, other.k[rows])),
+                     factor)]  # fmt: skip
 
 
 def _untested(curves: pa.Table) -> pa.Table | None:

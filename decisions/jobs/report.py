@@ -11,8 +11,9 @@ from decisions.draws import from_table
 from decisions.jobs.archive import archive
 from decisions.jobs.ask import said
 from decisions.overrides import active
+from decisions.periods import MONTHS
 from decisions.report import ReportData, adoption, render
-from decisions.report.data import Month
+from decisions.report.data import Period
 from decisions.report.uploads import IDENTITY
 from moe import ledger, publish, tables
 from moe.contracts import contract
@@ -64,7 +65,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         draws=from_table(drawn) if (drawn := _or_none("out.curve_draw__line", night)) else None,
         changes=_or_none("out.budget_change__line_cause", night),
         limit_costs=_or_none("out.limit_cost__limit", night),
-        month=_month(overrides, night),
+        period=_period(overrides, night),
     )
     render(data, folder)
     archive(night)
@@ -132,10 +133,12 @@ def _or_none(table: str, night: Night) -> pa.Table | None:
     return _or_empty(table, night) if tables.files(table, night.unit.unit, night.date, night.date) else None
 
 
-def _month(overrides: pa.Table, night: Night) -> Month | None:
-    for override in active(said(overrides), night.date):
-        if override.kind == "monthly_total" and override.amount is not None:
-            return Month(override.amount, override.who, override.reason)
+def _period(overrides: pa.Table, night: Night) -> Period | None:
+    """The total that rules, a month's before a quarter's."""
+    found = {o.kind: o for o in active(said(overrides), night.date)}
+    for kind in MONTHS:
+        if kind in found and (amount := found[kind].amount) is not None:
+            return Period(kind, amount, found[kind].who, found[kind].reason)
     return None
 
 

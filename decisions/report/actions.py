@@ -17,7 +17,7 @@ from decisions.report.views import Action, Kind
 
 SHOWN = 3
 OFF_PLAN = 0.25  # spend further than this from its plan; platforms overdeliver a day by up to 20 % by design
-OFF_MONTH = 0.02  # share of the month's total by which its end may miss it
+OFF_MONTH = 0.02  # share of the total of a month or quarter by which its end may miss it
 NO_MONEY = "None to money: it only makes tonight’s numbers right."
 
 
@@ -91,17 +91,17 @@ def _apply(data: ReportData) -> Iterator[Action]:
 
 
 def _month(data: ReportData) -> Iterator[Action]:
-    """A month's total that will be missed, by more than a little, the way things go."""
+    """A month's or quarter's total that will be missed, by more than a little, the way things go."""
     pace = pacing.pace(data)
     if pace is None or pace.plan is None or abs(pace.end - pace.plan) <= OFF_MONTH * pace.plan:
         return
     miss = pace.end - pace.plan
     over = miss > 0
     kind: Kind = "month_over" if over else "month_under"
-    title = f"{pace.month} will end {money(abs(miss), data.currency)} {'over' if over else 'under'} its total"
+    title = f"{pace.period} will end {money(abs(miss), data.currency)} {'over' if over else 'under'} its total"
     yield Action(kind, "Decide", title, pace.words[-1], worth(abs(miss) / max(pace.days_left, 1), data), "pace",
                  "Some: it supposes that platforms go on spending as in the last days.",
-                 f"The month ends at about {money(pace.end, data.currency)}.", at_most=True)
+                 f"It ends at about {money(pace.end, data.currency)}.", at_most=True)
 
 
 def _off_plan(data: ReportData) -> Iterator[Action]:
@@ -131,7 +131,7 @@ def _off_plan(data: ReportData) -> Iterator[Action]:
         )
         detail = f"Planned {money(planned, data.currency)}, spent {money(spend, data.currency)}: {check}."
         gain, low, high, chance = _worth_of_plan(row["line_id"], planned, spend, data)
-        otherwise = "It spends what other lines were to get." if miss > 0 else "Its budget lies idle for one more day."
+        otherwise = "A day like that again spends what other lines were to get." if miss > 0 else "On a day like that again its budget lies idle."
         yield Action(kind, "Look", title, detail, gain, "plan", risk(chance), otherwise, low, high)
 
 

@@ -10,15 +10,18 @@ from decisions.report.data import ReportData
 
 CAUSES = {
     "on_its_way": ("Still on its way", "what yesterday’s data already asked for, and one night’s step had held back"),
+    "calendar": ("The calendar", "tomorrow is another day of the week and season"),
     "new_data": ("New data", "what the newest days of spend and outcome teach"),
     "experiment": ("An experiment", "what a test taught that observed spend could not"),
     "total": ("Tonight’s total", "there is more or less money to share out than yesterday"),
-    "limit": ("A new limit", "a floor, cap or group that the unit’s rules did not have yesterday"),
+    "limit": ("A new limit", "a floor, cap or group that yesterday’s budgets do not keep, or the most that the data "
+                                "now support"),
     "step": ("Only one step a night", "held back: a budget may move only so far in one night; the rest follows"),
     "spare": ("Other lines’ steps", "money that others may not take yet is kept here meanwhile, or what they may not "
                                    "give up yet is missing here"),
     "person": ("A person", "an override that began or ended, here or on another line"),
     "request": ("A request", "a reallocation that was asked for and approved"),
+    "days_ahead": ("The days ahead", "tomorrow is planned together with the days after it"),
 }  # fmt: skip
 "By code: the label, and what it means; the order is that of the bars."
 ZERO = Decimal(0)

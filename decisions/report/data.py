@@ -11,9 +11,10 @@ from decisions.draws import Draws
 
 
 @dataclass(frozen=True)
-class Month:
-    """What a person set for all lines together over the month of the decided day."""
+class Period:
+    """What a person set for all lines together over the month or quarter of the decided day."""
 
+    kind: str  # monthly_total or quarterly_total
     total: Decimal
     who: str
     reason: str
@@ -51,7 +52,7 @@ class ReportData:
     draws: Draws | None = None  # out.curve_draw__line
     changes: pa.Table | None = None  # out.budget_change__line_cause
     limit_costs: pa.Table | None = None  # out.limit_cost__limit
-    month: Month | None = None  # the month's total that a person set
+    period: Period | None = None  # the total of a month or quarter that a person set
 
     @property
     def live_night(self) -> date | None:

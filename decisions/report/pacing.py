@@ -1,10 +1,10 @@
-"""The month: what is planned, what is spent so far, and where it will end."""
+"""The month or quarter: what is planned, what is spent so far, and where it will end."""
 
-import calendar
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from decisions.periods import bounds_of
 from decisions.report import formats
 from decisions.report.data import ReportData
 
@@ -17,9 +17,9 @@ MOST_RATE = 2.0
 
 @dataclass(frozen=True)
 class Pace:
-    """Amounts in the unit's currency; `plan` is None where nobody set a total for the month."""
+    """Amounts in the unit's currency; `plan` is None where nobody set a total, and the period then is the month."""
 
-    month: str
+    period: str
     plan: float | None
     spent: float
     end: float
@@ -37,27 +37,29 @@ class Pace:
 
 
 def pace(data: ReportData) -> Pace | None:
-    """The month of the day that is decided; None where no spend of it and no total is known."""
+    """The period of the day that is decided; None where nothing of it is spent and nothing is to be."""
     decided: date = data.release["business_date"]
-    first = decided.replace(day=1)
-    days_gone = (decided - first).days
-    days_left = calendar.monthrange(decided.year, decided.month)[1] - days_gone
+    kind = "monthly_total" if data.period is None else data.period.kind
+    first, last = bounds_of(kind, decided)
+    days_gone, days_left = (decided - first).days, (last - decided).days + 1
     spent = float(_spent(data, first))
-    total, plan = float(data.release["total"]), None if data.month is None else float(data.month.total)
+    total, plan = float(data.release["total"]), None if data.period is None else float(data.period.total)
     if not spent and not total:
         return None
     rate = _rate(data)
-    end = month_end(spent, total, days_left, 1.0 if rate is None else rate, plan)
-    name = f"{formats.MONTHS[decided.month - 1]} {decided.year}"
+    end = expected_end(spent, total, days_left, 1.0 if rate is None else rate, plan)
+    name = f"{formats.MONTHS[first.month - 1]} {first.year}"
+    if kind == "quarterly_total":
+        name = f"{formats.MONTHS[first.month - 1]} to {formats.MONTHS[last.month - 1]} {first.year}"
     found = Pace(name, plan, spent, end, days_gone, days_left, rate, [])
     found.words.extend(_words(found, total, data))
     return found
 
 
-def month_end(spent: float, total: float, days_left: int, rate: float, plan: float | None) -> float:
-    """Spend at the month's end where platforms spend the share `rate` of each day's budget.
+def expected_end(spent: float, total: float, days_left: int, rate: float, plan: float | None) -> float:
+    """Spend at the period's end where platforms spend the share `rate` of each day's budget.
 
-    Under a month's plan what is left of it is spread anew every night, so that only the last days can miss it.
+    Under a period's plan what is left of it is spread anew every night, so that only the last days can miss it.
     """
     for left in range(days_left, 0, -1):
         spent += rate * (total if plan is None else max(plan - spent, 0.0) / left)
@@ -86,17 +88,17 @@ def _words(found: Pace, total: float, data: ReportData) -> list[str]:
         return formats.money(round(amount), data.currency).replace(".00", "")
 
     days = found.days_gone + found.days_left
-    so_far = f"{money(found.spent)} spent in {found.month} so far, in {formats.count(found.days_gone, 'day')} of {days}."
+    so_far = f"{money(found.spent)} spent in {found.period} so far, in {formats.count(found.days_gone, 'day')} of {days}."
     if not found.days_gone:
-        so_far = f"{found.month} begins with tomorrow’s budget: nothing of it is spent yet."
+        so_far = f"{found.period} begins with tomorrow’s budget: nothing of it is spent yet."
     pace_words = "" if found.rate is None else (
         f" Lately the platforms spent {formats.percent(found.rate, 0)} of what was planned, and that is counted on.")
     if found.plan is None:
         return [so_far, f"At tomorrow’s total every day it ends at about {money(found.end)}.{pace_words}",
-                "Nobody has set a total for the month: `moe plan set` does."]
-    if data.month is not None:
-        by = f", set by {data.month.who}: {formats.sentence(data.month.reason)}"
-        so_far = f"The plan for {found.month} is {money(found.plan)}{by} {so_far}"
+                "Nobody has set a total for the month (moe plan set)."]
+    if data.period is not None:
+        by = f", set by {data.period.who}: {formats.sentence(data.period.reason)}"
+        so_far = f"The plan for {found.period} is {money(found.plan)}{by} {so_far}"
     part = found.spent / found.plan if found.plan else 0.0
     share = (f"That is {formats.percent(part, 0)} of the plan after {formats.percent(found.days_gone / days, 0)} of the "
              "days.") if found.days_gone else ""

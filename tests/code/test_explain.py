@@ -77,6 +77,29 @@ def test_a_request_is_told_apart_from_an_override() -> None:
     assert list(told(replace(both, overrides=both.overrides[1:]), requests=["r1"])) == ["request"]
 
 
+def test_a_request_between_groups_is_told_apart_from_a_new_limit() -> None:
+    north = Group("north", NAMES[:3])
+    asked_for = Group("request r1 of north", NAMES[:3], "north", floor_cents=int(BEST[:3].sum()) + 9_000)
+    both = asked(groups=[replace(north, lines=()), asked_for])
+    assert list(told(both, requests=["request r1 of north"])) == ["request"]
+    assert list(told(both)) == ["limit"]
+    had = solve(both).cents[0]
+    assert told(both, Yesterday(had, [response()]), requests=["request r1 of north"]) == {}, "it held yesterday too"
+
+
+def test_another_day_of_the_week_is_the_calendar() -> None:
+    monday = response(l3=1.3)
+    assert list(told(asked(responses=[monday]), Yesterday(BEST, [response()], [monday]))) == ["calendar"]
+    assert list(told(asked(responses=[monday]), Yesterday(BEST, [response()], [response()]))) == ["new_data"]
+
+
+def test_what_later_days_change_is_told_last() -> None:
+    planned = BEST + np.array([900, -900, 0, 0, 0, 0, 0, 0])
+    found = waterfall(asked(), planned, Yesterday(BEST, [response()]), ahead=True)
+    assert list(found) == ["days_ahead"]
+    assert (found["days_ahead"] == planned - BEST).all()
+
+
 def test_an_experiment_is_told_apart_from_other_data() -> None:
     found = told(asked(responses=[response(l3=0.6)]), untested=[response()])
     assert list(found) == ["experiment"]
