@@ -21,7 +21,7 @@ from decisions.response import Response
 
 IntArray = NDArray[np.int64]
 
-CAUSES = ("on_its_way", "calendar", "new_data", "experiment", "total", "limit", "step", "spare", "person", "request",
+CAUSES = ("on_its_way", "calendar", "new_data", "experiment", "total", "step", "spare", "limit", "person", "request",
           "days_ahead")
 """In the order in which they are let in. `on_its_way`: what yesterday's curves already wanted and a step, or a rule that
 is over, held back. `calendar`: tomorrow is another day of the week and season. `step` takes back what goes further on the line than one night may, and `spare` is the money that
@@ -108,15 +108,15 @@ def chain(
     if untested is not None:
         steps["experiment"] = known
     steps["total"] = replace(known, total=tonight.total)
+    steps["step"] = steps["spare"] = replace(steps["total"], steps=tonight.steps)
     steps["limit"] = replace(
-        steps["total"], lower_cents=tonight.lower_cents, upper_cents=tonight.upper_cents,
+        steps["spare"], lower_cents=tonight.lower_cents, upper_cents=tonight.upper_cents,
         groups=[eased[g.name] if g.name in requests else g for g in tonight.groups],
         minimum_cents=tonight.minimum_cents)  # fmt: skip
-    steps["step"] = steps["spare"] = replace(steps["limit"], steps=tonight.steps)
     standing = set(known.overrides)
     people = [o for o in tonight.overrides if o.name not in requests or o in standing]
     if set(people) != standing:
-        steps["person"] = replace(steps["step"], overrides=people)
+        steps["person"] = replace(steps["limit"], overrides=people)
     if len(people) < len(tonight.overrides) or any(g.name in requests for g in tonight.groups):
         steps["request"] = tonight
     return steps

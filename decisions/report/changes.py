@@ -14,11 +14,11 @@ CAUSES = {
     "new_data": ("New data", "what the newest days of spend and outcome teach"),
     "experiment": ("An experiment", "what a test taught that observed spend could not"),
     "total": ("Tonight’s total", "there is more or less money to share out than yesterday"),
-    "limit": ("A new limit", "a floor, cap or group that yesterday’s budgets do not keep, or the most that the data "
-                                "now support"),
     "step": ("Only one step a night", "held back: a budget may move only so far in one night; the rest follows"),
     "spare": ("Other lines’ steps", "money that others may not take yet is kept here meanwhile, or what they may not "
                                    "give up yet is missing here"),
+    "limit": ("A new limit", "a floor, cap or group that yesterday’s budgets do not keep, or the most that the data "
+                                "now support"),
     "person": ("A person", "an override that began or ended, here or on another line"),
     "request": ("A request", "a reallocation that was asked for and approved"),
     "days_ahead": ("The days ahead", "tomorrow is planned together with the days after it"),

@@ -30,7 +30,8 @@ def group_limits(data: ReportData) -> Iterator[Action]:
     costs = {r["limit"]: r["cost"] for r in _rows(data.limit_costs) if r["subject_kind"] == "group"}
     for row in _rows(data.limits):
         gain = costs.get(row["limit"], row["price"] * ROOM * float(data.release["total"]))
-        if row["subject_kind"] != "group" or gain < worth(SMALL * ROOM * float(data.release["total"]), data):
+        least = SMALL if row["limit"] in costs else SMALL * ROOM
+        if row["subject_kind"] != "group" or gain < worth(least * float(data.release["total"]), data):
             continue
         last = outcome(row["price"] * HUNDRED, data.objective, data.currency)
         hundred = f"{HUNDRED}{NBSP}{data.currency}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from decisions.draws import Draws
 from decisions.report import ReportData
 
 NIGHT = date(2026, 6, 11)
@@ -155,9 +156,44 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
                              conversion_value=MICRO),
         orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
-        experiments=experiments(),
+        experiments=experiments(), draws=draws(ceiling, half), changes=changes(budgets), limit_costs=limit_costs(unit),
+        limits=limit_prices(shadow),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
+
+
+def draws(ceiling: np.ndarray, half: np.ndarray, count: int = 40) -> Draws:
+    """Curves around the given ones."""
+    rng = np.random.default_rng(11)
+    shape = (count, len(ceiling))
+    return Draws(tuple(f"line-{i:04d}" for i in range(len(ceiling))), ceiling * rng.lognormal(0, 0.1, shape),
+                 half * rng.lognormal(0, 0.1, shape))
+
+
+def changes(budgets: list[dict[str, Any]]) -> pa.Table:
+    """Twice the change was on its way, new data took a tenth of it back, and the step the rest."""
+    rows = []
+    for r in budgets:
+        change = r["budget"] - r["previous_budget"]
+        data = -(change / 10).quantize(CENT)
+        amounts = {"on_its_way": 2 * change, "new_data": data, "step": -change - data}
+        rows += [{"line_id": r["line_id"], "cause": cause, "position": at, "business_date": DAY, "amount": amount,
+                  "currency": "USD"} for at, (cause, amount) in enumerate(amounts.items()) if amount]
+    return table(rows, line_id=pa.string(), cause=pa.string(), position=pa.int64(), business_date=pa.date32(),
+                 amount=CENTS, currency=pa.string())
+
+
+def limit_prices(shadow: float) -> pa.Table:
+    return table([{"subject_kind": "group", "subject": "North", "limit": "floor of North", "price": shadow * 2 / 3},
+                  {"subject_kind": "group", "subject": "South", "limit": "cap of South", "price": shadow * 1e-9}])
+
+
+def limit_costs(unit: float) -> pa.Table:
+    rows = [("group", "North", "floor of North", 140.0), ("line", "line-0003", "cap", 31.0), ("group", "South",
+            "cap of South", 0.0), ("steps", "the largest step", "the largest step", 310.0),
+            ("total", "the total", "the total", 131.0)]
+    return table([{"subject_kind": kind, "subject": subject, "limit": limit, "cost": cost * unit}
+                  for kind, subject, limit, cost in rows])
 
 
 def experiments() -> pa.Table:

@@ -33,6 +33,7 @@ def quiet(**changes: Any) -> ReportData:
         plan_vs_actual=None,
         quarantine=data.quarantine.slice(0, 0),
         warnings=data.warnings.slice(0, 0),
+        limits=None,
         release={**data.release, "lines_changed": 0},
     )
     return replace(calm, **changes)
@@ -61,7 +62,8 @@ def test_apply_names_the_largest_move() -> None:
     names = data.budgets["line_name"].to_pylist()
     assert action.verb == "Apply"
     assert action.title == f"Move 250.00\u00a0USD from {names[1]} to {names[0]}"
-    assert action.stake == pytest.approx(abs(expected_gain(data).value))
+    gain = expected_gain(data)
+    assert (action.gain, action.low, action.high) == (gain.value, gain.low, gain.high)
 
 
 def test_look_where_spend_left_the_plan_on_the_newest_day_only() -> None:
@@ -76,7 +78,9 @@ def test_look_where_spend_left_the_plan_on_the_newest_day_only() -> None:
     action = only(actions(quiet(plan_vs_actual=with_column(plan, "spend", spend))))
     assert action.verb == "Look"
     assert "spent 40\u00a0% less than planned on Thu\u00a011\u00a0Jun" in action.title
-    assert action.stake == pytest.approx(float(plan["planned_budget"][newest[0]].as_py()) * 0.4)
+    curve, planned = example(6).curves.to_pylist()[0], float(plan["planned_budget"][newest[0]].as_py())
+    assert action.gain == pytest.approx(response(curve, planned) - response(curve, 0.6 * planned))
+    assert action.low is not None and action.high is not None and action.low < action.gain < action.high
 
 
 def test_spend_without_a_plan_is_named() -> None:
@@ -92,7 +96,8 @@ def test_quarantine_counts_rows_once_and_their_spend_is_the_stake() -> None:
     action = only(actions(quiet(quarantine=twice)))
     assert (action.verb, action.title) == ("Fix", "413 rows of amazon_ads were quarantined")
     assert "sp_2026-06-11.csv: not a number in clicks." in action.detail
-    assert action.stake == pytest.approx(413 * 31.5)
+    assert action.gain == pytest.approx(413 * 31.5 * example(6).release["shadow_price"])
+    assert action.at_most
 
 
 @pytest.mark.parametrize(
@@ -110,15 +115,15 @@ def test_limits_that_cost_money_are_named(binding: str, factor: float, verb: str
     found = actions(quiet(budgets=budgets))
     assert [a.verb for a in found] == ([verb] if verb else [])
     if verb:
-        assert f"the next USD returns {returns:.2f}" in found[0].title
+        assert f"The next USD returns {returns:.2f} here" in found[0].detail
 
 
 def test_a_group_s_limit_is_named_with_what_it_costs() -> None:
     rows = pa.table({"subject_kind": ["group", "group", "line"], "subject": ["West", "East", "l1"],
                      "limit": ["floor of West", "cap of East", "the line's cap"], "price": [0.62, 1e-4, 5.0]})
     (found,) = actions(quiet(limits=rows))
-    assert (found.verb, found.title) == ("Review", "Review the floor of West: its last USD costs 0.62 a day")
-    assert "0.62 more a day" in found.detail
+    assert (found.verb, found.title) == ("Review", "Review the floor of West: its last 100\u00a0USD cost 62.0\u00a0USD a day")
+    assert "62.0\u00a0USD more a day" in found.detail
 
 
 def test_a_line_without_plan_or_report_is_named_and_the_first_night_is_quiet() -> None:
@@ -153,7 +158,7 @@ def test_no_cap_is_raised_beyond_what_the_data_support() -> None:
 
 def test_urgent_first_then_by_money() -> None:
     found = actions(example())
-    assert [a.stake for a in found] == sorted((a.stake for a in found), reverse=True)
+    assert [a.gain for a in found] == sorted((a.gain for a in found), reverse=True)
     failed = replace(
         example(), steps=[{"job": "land", "status": "failed", "seconds": 1.0, "reason": "no disk"}]
     )
@@ -242,7 +247,7 @@ def test_names_cannot_become_markup_or_script(tmp_path: Path) -> None:
     assert "<script>alert" not in text
     assert "<img" not in text
     assert 'href="javascript' not in text
-    assert text.count("<script") == text.count("</script>") == 4
+    assert text.count("<script") == text.count("</script>") == 7
     block = re.search(r'<script type="application/json" id="series-data">(.*?)</script>', text, re.S)
     assert block is not None
     assert json.loads(block[1])["sets"][1]["name"] == evil
