@@ -9,6 +9,7 @@ weeks shows nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,10 +24,14 @@ IntArray = NDArray[np.int64]
 
 CAUSES = ("on_its_way", "calendar", "new_data", "experiment", "total", "step", "spare", "limit", "person", "request",
           "days_ahead")
-"""In the order in which they are let in. `on_its_way`: what yesterday's curves already wanted and a step, or a rule that
-is over, held back. `calendar`: tomorrow is another day of the week and season. `step` takes back what goes further on the line than one night may, and `spare` is the money that
-other lines' steps leave over or ask for: without the two apart, a step would seem to raise a line that is on its way
-down. `days_ahead`: tomorrow is planned together with later days. A cause that changes nothing is not told."""
+"""In the order in which they are let in; one that changes nothing is not told.
+
+`on_its_way`: what yesterday's curves already wanted and a step, or a rule that is over, held back. `calendar`: tomorrow
+is another day of the week and season. `step` takes back what goes further on the line than one night may, and `spare`
+is the money that other lines' steps leave over or ask for: without the two apart, a step would seem to raise a line
+that is on its way down. `limit`: a rule of the unit that yesterday's budgets do not keep. `days_ahead`: tomorrow is
+planned together with later days.
+"""
 ROUNDING = 2
 "Cents: two splits that differ by no more on any line are one."
 
@@ -60,10 +65,8 @@ def waterfall(
         steps["days_ahead"] = tonight
     at, states = yesterday.cents, []
     for cause, problem in list(steps.items())[:-1]:
-        try:
+        with contextlib.suppress(Infeasible):  # rules that hold only with what comes later: it is told with that
             at = _one_night(problem, at) if cause == "step" else solve(problem).cents[0]
-        except Infeasible:
-            pass  # rules that only hold with what comes later: that is then told with it
         states.append(at)
     states = _without_rounding(yesterday.cents, [*states, np.asarray(budget_cents, dtype=np.int64)])
     moved = zip(steps, [yesterday.cents, *states], states, strict=False)
@@ -79,7 +82,7 @@ def _one_night(problem: Problem, wanted: IntArray) -> IntArray:
     near = np.clip(wanted, np.ceil(had - reach - 1e-6), np.floor(had + reach + 1e-6)).astype(np.int64)
     lower, upper = (np.broadcast_to(np.asarray(cents, dtype=np.int64), (problem.days, had.size))[0]
                     for cents in (problem.lower_cents, problem.upper_cents))
-    return np.minimum(np.maximum(near, lower), upper)
+    return np.asarray(np.minimum(np.maximum(near, lower), upper), dtype=np.int64)
 
 
 def _without_rounding(first: IntArray, states: list[IntArray]) -> list[IntArray]:

@@ -6,14 +6,14 @@ have a price are solved again, the dearest ones first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from decisions.plan import Infeasible, Plan, Problem, solve
+from decisions.plan import Group, Infeasible, Plan, Problem, solve
 from decisions.plan.limits import TOTAL
-from decisions.plan.problem import MOST
+from decisions.plan.problem import MOST, IntArray
 
 MOST_LINES = 20
 "Lines whose limits are solved for; those beyond cost less than each of them."
@@ -33,7 +33,10 @@ class Cost:
 
 
 def limit_costs(problem: Problem, plan: Plan) -> list[Cost]:
-    """The cost of each limit with a price, dearest first, and what 100 more of the total would bring."""
+    """The cost of each limit with a price, dearest first, and what 100 more of the total would bring.
+
+    `plan` is the best one of `problem`, whose total is fixed.
+    """
     groups, lines = {group.name for group in problem.groups}, set(problem.names)
     named = sorted({(p.name, p.subject) for p in plan.prices if p.subject in groups})
     dearest = sorted((p for p in plan.prices if p.subject in lines and p.name != "step" and not p.day),
@@ -60,28 +63,38 @@ def _gain(other: Problem, plan: Plan) -> float:
 
 def _without_group(problem: Problem, name: str, subject: str) -> Problem:
     """`name` is a limit as `decisions.plan` words it: floor of …, cap of …, least share of …, largest share of …"""
-    field = {"floor": "floor_cents", "cap": "cap_cents", "least": "share_low", "largest": "share_high"}[name.split()[0]]
-    gone = {field: None} | ({"horizon_cap_cents": None} if field == "cap_cents" else {})
-    return replace(problem, groups=[replace(g, **gone) if g.name == subject else g for g in problem.groups])
+
+    def freed(group: Group) -> Group:
+        match name.split()[0]:
+            case "floor":
+                return replace(group, floor_cents=None)
+            case "cap":
+                return replace(group, cap_cents=None, horizon_cap_cents=None)
+            case "least":
+                return replace(group, share_low=None)
+        return replace(group, share_high=None)
+
+    return replace(problem, groups=[freed(g) if g.name == subject else g for g in problem.groups])
 
 
 def _without_line(problem: Problem, name: str, line: str) -> Problem:
     if name.startswith("override "):
         kept = [o for o in problem.overrides if f"override {o.name}" != name]
         return replace(problem, overrides=kept)
-    shape = (problem.days, len(problem.names))
-    column = list(problem.names).index(line)
-    limits = {"lower_cents": (problem.lower_cents, 0), "upper_cents": (problem.upper_cents, MOST)}
-    key = "lower_cents" if name == "floor" else "upper_cents"
-    cents = np.array(np.broadcast_to(np.asarray(limits[key][0], dtype=np.int64), shape))
-    cents[:, column] = limits[key][1]
-    return replace(problem, **{key: cents})  # type: ignore[arg-type]
+    at = list(problem.names).index(line)
+    if name == "floor":
+        return replace(problem, lower_cents=_but(problem, problem.lower_cents, at, 0))
+    return replace(problem, upper_cents=_but(problem, problem.upper_cents, at, MOST))
+
+
+def _but(problem: Problem, cents: ArrayLike, at: int, amount: int) -> IntArray:
+    """A bound of all lines, with another amount for one."""
+    out = np.array(np.broadcast_to(np.asarray(cents, dtype=np.int64), (problem.days, len(problem.names))))
+    out[:, at] = amount
+    return out
 
 
 def _with_more(problem: Problem) -> Problem:
     total = problem.total
-    fields: Sequence[str] = ("low_cents", "high_cents") if total.horizon_low_cents is None else (
-        "horizon_low_cents", "horizon_high_cents")
-    more = {name: np.asarray(getattr(total, name)) + MORE_CENTS for name in fields if getattr(total, name) is not None}
-    return replace(problem, total=replace(total, **{k: v if v.ndim else int(v) for k, v in more.items()}),
-                   status_quo_cents=None)
+    low, high = (np.asarray(cents, dtype=np.int64) + MORE_CENTS for cents in (total.low_cents, total.high_cents))
+    return replace(problem, total=replace(total, low_cents=low, high_cents=high), status_quo_cents=None)

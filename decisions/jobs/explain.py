@@ -87,8 +87,8 @@ def _responses(
     now, other = curves_of(curves, lines), from_table(table)
     at = {line: i for i, line in enumerate(table.column("line_id").to_pylist())}
     rows = np.array([at.get(line, -1) for line in lines])
-    return [response(replace(now, a=np.where(rows < 0, now.a, other.a[rows]), k=np.where(rows < 0, now.k, other.k[rows])),
-                     factor)]  # fmt: skip
+    a, k = np.where(rows < 0, now.a, other.a[rows]), np.where(rows < 0, now.k, other.k[rows])
+    return [response(replace(now, a=a, k=k), factor)]
 
 
 def _untested(curves: pa.Table) -> pa.Table | None:

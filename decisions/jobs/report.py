@@ -135,10 +135,11 @@ def _or_none(table: str, night: Night) -> pa.Table | None:
 
 def _period(overrides: pa.Table, night: Night) -> Period | None:
     """The total that rules, a month's before a quarter's."""
-    found = {o.kind: o for o in active(said(overrides), night.date)}
+    in_force = active(said(overrides), night.date)
     for kind in MONTHS:
-        if kind in found and (amount := found[kind].amount) is not None:
-            return Period(kind, amount, found[kind].who, found[kind].reason)
+        for o in in_force:
+            if o.kind == kind and o.amount is not None:
+                return Period(kind, o.amount, o.who, o.reason)
     return None
 
 

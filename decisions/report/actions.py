@@ -42,7 +42,7 @@ def _publish(data: ReportData) -> Iterator[Action]:
     if data.live_night is not None:
         live = f"the budgets of the night of {long_day(data.live_night)} stay live"
     gain = expected_gain(data)
-    value, low, high = (outcome(v, data.objective, data.currency, signed=True) for v in (gain.value, gain.low, gain.high))
+    value = outcome(gain.value, data.objective, data.currency, signed=True)
     worst = risk(gain.chance if gain.standard_error else None)
     if data.status == "held":
         detail = f"{sentence(data.release['hold_reason'])} Until then {live}: do not apply tonight’s budgets."
@@ -85,7 +85,8 @@ def _apply(data: ReportData) -> Iterator[Action]:
     if rest:
         detail = f"The largest move; {count(rest, 'other line')} change too, and all of them count here. {detail}"
     together = outcome(gain.value, data.objective, data.currency, signed=True)
-    yield Action("apply", "Apply", title, detail, gain.value, "apply", risk(gain.chance if gain.standard_error else None),
+    sure = risk(gain.chance if gain.standard_error else None)
+    yield Action("apply", "Apply", title, detail, gain.value, "apply", sure,
                  f"The platforms go on with yesterday’s budgets, and {together} a day stay where they are.",
                  gain.low, gain.high)
 
@@ -131,7 +132,9 @@ def _off_plan(data: ReportData) -> Iterator[Action]:
         )
         detail = f"Planned {money(planned, data.currency)}, spent {money(spend, data.currency)}: {check}."
         gain, low, high, chance = _worth_of_plan(row["line_id"], planned, spend, data)
-        otherwise = "A day like that again spends what other lines were to get." if miss > 0 else "On a day like that again its budget lies idle."
+        otherwise = "On a day like that again its budget lies idle."
+        if miss > 0:
+            otherwise = "A day like that again spends what other lines were to get."
         yield Action(kind, "Look", title, detail, gain, "plan", risk(chance), otherwise, low, high)
 
 

@@ -1,6 +1,7 @@
 """What changed since yesterday and why: the unit's causes in words, and every line's waterfall as compact numbers."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -56,7 +57,7 @@ def changes(data: ReportData) -> Changes | None:
     for row in rows:
         amounts[row["cause"]].append(row["amount"])
     causes = [cause for cause in CAUSES if cause in amounts]
-    sums = {c: (sum((a for a in amounts[c] if a > 0), ZERO), sum((a for a in amounts[c] if a < 0), ZERO)) for c in causes}
+    sums = {c: (_sum(a for a in amounts[c] if a > 0), _sum(a for a in amounts[c] if a < 0)) for c in causes}
     widest = max((max(up, -down) for up, down in sums.values()), default=ZERO) or Decimal(1)
     moved = [
         Moved(
@@ -70,9 +71,12 @@ def changes(data: ReportData) -> Changes | None:
     return Changes(_words(sums, data), moved, _numbers(rows, causes, data))
 
 
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, ZERO)
+
+
 def _words(sums: dict[str, tuple[Decimal, Decimal]], data: ReportData) -> list[str]:
-    before = sum((v for v in data.budgets.column("previous_budget").to_pylist()), ZERO)
-    after = sum((v for v in data.budgets.column("budget").to_pylist()), ZERO)
+    before, after = (_sum(data.budgets.column(name).to_pylist()) for name in ("previous_budget", "budget"))
 
     def money(amount: Decimal) -> str:
         return formats.money(amount, data.currency)

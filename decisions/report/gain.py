@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from decisions.draws import Draws
 from decisions.report.data import ReportData
@@ -130,12 +130,12 @@ def elsewhere(data: ReportData, drawn: Draws) -> FloatArray:
     return np.asarray(marginal @ (weight / weight.sum()))
 
 
-def range_of(drawn: ArrayLike | None) -> tuple[float | None, float | None, float | None]:
+def range_of(drawn: FloatArray | None) -> tuple[float | None, float | None, float | None]:
     """5 and 95 % of a gain over draws, and the share of draws in which there is one."""
     if drawn is None:
         return None, None, None
     low, high = np.quantile(drawn, (0.05, 0.95))
-    return float(low), float(high), float((np.asarray(drawn) > 0).mean())
+    return float(low), float(high), float((drawn > 0).mean())
 
 
 def risk(chance: float | None) -> str:

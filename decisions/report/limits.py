@@ -42,12 +42,12 @@ def group_limits(data: ReportData) -> Iterator[Action]:
 
 def limits(data: ReportData) -> Iterator[Action]:
     """Caps, floors and locks that cost more than a little, where the data support going further."""
-    shadow = float(data.release["shadow_price"])
     curves = {row["line_id"]: row for row in data.curves.to_pylist()}
     drawn = draws_of(data)
     price = None if drawn is None else elsewhere(data, drawn)
     for at, row in enumerate(data.budgets.to_pylist()):
         budget, returns, curve = float(row["budget"]), row["marginal_value"], curves.get(row["line_id"])
+        shadow = row["money_price"]  # where its group's limit lets money go
         step = STEP * budget * (1 if returns > shadow else -1)
         if row["binding"] == "none" or abs(returns - shadow) * abs(step) < worth(SMALL * float(data.release["total"]),
                                                                                 data):
@@ -65,7 +65,8 @@ def limits(data: ReportData) -> Iterator[Action]:
         if drawn is not None and price is not None:
             a, k = drawn.a[:, at], drawn.k[:, at]
             to, now = budget + step, spend_of(data, "budget")[at]
-            low, high, chance = range_of(a * to / (to + k) - a * now / (now + k) - price * step)
+            there = price * (shadow / max(float(data.release["shadow_price"]), 1e-300))
+            low, high, chance = range_of(a * to / (to + k) - a * now / (now + k) - there * step)
         digits = 2 if data.objective == "conversion_value" else 3
         kind, verb, title = KINDS[found]
         detail = (f"The next {data.currency} returns {number(returns, digits)} here and {number(shadow, digits)} "
@@ -108,7 +109,7 @@ def _sentence(row: dict[str, Any], names: dict[str, dict[str, Any]], data: Repor
             return ""
         override = row["limit"].startswith("override")
         what = f"The {'override' if override else row['limit']} on {line['line_name']}"
-        inside = float(line["marginal_value"])
+        inside, shadow = float(line["marginal_value"]), float(line["money_price"])
         holds_up = inside < shadow
     here, there = (outcome(max(value, 0.0) * HUNDRED, data.objective, data.currency) for value in (inside, shadow))
     last = f"last {HUNDRED}{NBSP}{data.currency}" if holds_up else f"next {HUNDRED}{NBSP}{data.currency}"

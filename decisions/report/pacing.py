@@ -88,7 +88,8 @@ def _words(found: Pace, total: float, data: ReportData) -> list[str]:
         return formats.money(round(amount), data.currency).replace(".00", "")
 
     days = found.days_gone + found.days_left
-    so_far = f"{money(found.spent)} spent in {found.period} so far, in {formats.count(found.days_gone, 'day')} of {days}."
+    gone, left = (formats.count(n, "day") for n in (found.days_gone, found.days_left))
+    so_far = f"{money(found.spent)} spent in {found.period} so far, in {gone} of {days}."
     if not found.days_gone:
         so_far = f"{found.period} begins with tomorrow’s budget: nothing of it is spent yet."
     pace_words = "" if found.rate is None else (
@@ -100,11 +101,11 @@ def _words(found: Pace, total: float, data: ReportData) -> list[str]:
         by = f", set by {data.period.who}: {formats.sentence(data.period.reason)}"
         so_far = f"The plan for {found.period} is {money(found.plan)}{by} {so_far}"
     part = found.spent / found.plan if found.plan else 0.0
-    share = (f"That is {formats.percent(part, 0)} of the plan after {formats.percent(found.days_gone / days, 0)} of the "
-             "days.") if found.days_gone else ""
+    over = formats.percent(found.days_gone / days, 0)
+    share = f"That is {formats.percent(part, 0)} of the plan after {over} of the days." if found.days_gone else ""
     miss = found.end - found.plan
     ends = "on plan" if abs(miss) < 0.005 * found.plan else f"{money(abs(miss))} {'over' if miss > 0 else 'under'}"
     return [text for text in (
         so_far, share,
-        f"What is left is spread evenly over the {formats.count(found.days_left, 'day')} left, {money(total)} tomorrow, "
-        f"so it should end at about {money(found.end)}: {ends}.{pace_words}") if text]
+        f"What is left is spread evenly over the {left} left, {money(total)} tomorrow, so it "
+        f"should end at about {money(found.end)}: {ends}.{pace_words}") if text]

@@ -1,9 +1,10 @@
 """The playbook: for each kind of advice what it means, what to check, how to do it, and when to leave it.
 
-One source, `assets/playbook.yml`. `python -m decisions.report.playbook > docs/how-to/playbook.md` writes the document.
+One source, `assets/playbook.yml`, of the page and of docs/how-to/playbook.md (`document`), which is written by
+`python -c "from decisions.report.playbook import document; print(document(), end='')" > docs/how-to/playbook.md`.
 """
 
-import sys
+import textwrap
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import get_args
@@ -15,11 +16,12 @@ from decisions.report.views import Kind
 
 SOURCE = "playbook.yml"
 WHERE = {"google": "Google Ads", "meta": "Meta", "elsewhere": "Elsewhere"}
-INTRO = """# Playbook: what to do with each kind of advice
-
-The nightly page gives advice of these kinds, and links here. Each entry says what the advice means, why it is given, what to
-check first, how to do it, and when to leave it. *Written from `decisions/report/assets/playbook.yml`; change it there.*
-"""
+WIDTH = 118
+INTRO = (
+    "The nightly page gives advice of these kinds, and links here. Each entry says what the advice means, why it is "
+    "given, what to check first, how to do it, and when to leave it. *Written from "
+    "`decisions/report/assets/playbook.yml`; change it there.*"
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,19 @@ def read(text: str) -> tuple[Entry, ...]:
 
 def document() -> str:
     """The playbook as Markdown."""
-    parts = [INTRO]
+    parts = ["# Playbook: what to do with each kind of advice", _wrapped(INTRO)]
     for entry in entries():
-        checks = "\n".join(f"- {check}" for check in entry.before)
-        how = "\n".join(f"- **{place}**: {text}" for place, text in entry.steps)
-        parts.append(f"## {entry.title}\n\n**What it means.** {entry.means}\n\n**Why it is advised.** {entry.why}\n\n"
-                     f"**Check before.**\n{checks}\n\n**How to do it.**\n{how}\n\n**When to ignore it.** {entry.ignore}\n")
-    return "\n".join(parts)
+        parts += [
+            f"## {entry.title}",
+            _wrapped(f"**What it means.** {entry.means}"),
+            _wrapped(f"**Why it is advised.** {entry.why}"),
+            "**Check before.**\n\n" + "\n".join(_wrapped(check, "- ") for check in entry.before),
+            "**How to do it.**\n\n" + "\n".join(_wrapped(f"**{place}**: {text}", "- ") for place, text in entry.steps),
+            _wrapped(f"**When to ignore it.** {entry.ignore}"),
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
-if __name__ == "__main__":
-    sys.stdout.write(document())
+def _wrapped(text: str, mark: str = "") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark), break_long_words=False,
+                         break_on_hyphens=False)  # fmt: skip

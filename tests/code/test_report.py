@@ -122,7 +122,8 @@ def test_a_group_s_limit_is_named_with_what_it_costs() -> None:
     rows = pa.table({"subject_kind": ["group", "group", "line"], "subject": ["West", "East", "l1"],
                      "limit": ["floor of West", "cap of East", "the line's cap"], "price": [0.62, 1e-4, 5.0]})
     (found,) = actions(quiet(limits=rows))
-    assert (found.verb, found.title) == ("Review", "Review the floor of West: its last 100\u00a0USD cost 62.0\u00a0USD a day")
+    assert found.verb == "Review"
+    assert found.title == "Review the floor of West: its last 100\u00a0USD cost 62.0\u00a0USD a day"
     assert "62.0\u00a0USD more a day" in found.detail
 
 
