@@ -122,6 +122,39 @@ def test_a_line_can_be_picked_in_the_charts(night: tuple[ReportData, Path], brow
     visit.page.close()
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_row_opens_its_waterfall(night: tuple[ReportData, Path], width: int, browser: Browser) -> None:
+    data, page_file = night
+    visit = Visit(browser, page_file, width)
+    row = visit.page.locator("#budgets-table tbody tr").first
+    told = next(r for r in data.budgets.to_pylist() if r["line_id"] == row.get_attribute("data-line"))
+    row.locator(".waterfall summary").focus()
+    visit.page.keyboard.press("Enter")
+    drawn = row.locator(".waterfall svg")
+    said = drawn.get_attribute("aria-label") or ""
+    amounts = [parsed(a) for a in re.findall(r"[+\u2212]?[\d,]+\.\d\d", said)]
+    assert (amounts[0], amounts[-1]) == (told["previous_budget"], told["budget"])
+    assert sum(amounts[:-1]) == amounts[-1], "the bars lead from one to the other"
+    assert drawn.locator("rect").count() == len(amounts)
+    box, column = drawn.bounding_box(), row.locator(".c-why").bounding_box()
+    assert box is not None and column is not None
+    assert box["width"] <= column["width"] + 1
+    assert visit.overflow() == 0
+    assert visit.trouble == []
+    visit.page.close()
+
+
+def test_an_advice_opens_its_entry_of_the_playbook(night: tuple[ReportData, Path], browser: Browser) -> None:
+    visit = Visit(browser, night[1])
+    link = visit.page.locator("#todo .how a").first
+    entry = visit.page.locator(link.get_attribute("href") or "")
+    assert entry.get_attribute("open") is None
+    link.click()
+    assert entry.get_attribute("open") is not None
+    assert entry.locator("text=Check before").is_visible()
+    visit.page.close()
+
+
 def test_prints_on_white_with_everything_unfolded(night: tuple[ReportData, Path], browser: Browser) -> None:
     visit = Visit(browser, night[1], width=720, scheme="dark")
     visit.page.emulate_media(media="print", color_scheme="dark")
@@ -130,7 +163,7 @@ def test_prints_on_white_with_everything_unfolded(night: tuple[ReportData, Path]
     assert not visit.page.locator("#budgets .bar-tools").first.is_visible()
     assert visit.overflow() == 0
     assert visit.page.pdf(format="A4").startswith(b"%PDF")
-    assert visit.page.locator("details:not([open])").count() == 0
+    assert visit.page.locator("details:not([open], .waterfall, .entry)").count() == 0
     assert visit.trouble == []
     visit.page.close()
 
@@ -139,7 +172,7 @@ def test_structure_that_a_screen_reader_needs(night: tuple[ReportData, Path], br
     visit = Visit(browser, night[1])
     page = visit.page
     assert page.locator("h1").count() == 1
-    assert page.locator("section").count() == page.locator("section > h2").count() == 11
+    assert page.locator("section").count() == page.locator("section > h2").count() == 15
     assert page.locator("table").count() == page.locator("table > caption").count()
     unnamed = page.locator("button, a, select, input, svg[role=img], [role=region]").evaluate_all(
         "all => all.filter(e => !(e.textContent.trim() || e.ariaLabel || e.labels?.length"
