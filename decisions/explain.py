@@ -65,7 +65,9 @@ def waterfall(
         steps["days_ahead"] = tonight
     at, states = yesterday.cents, []
     for cause, problem in list(steps.items())[:-1]:
-        with contextlib.suppress(Infeasible):  # rules that hold only with what comes later: it is told with that
+        # Rules that hold only with what comes later, or a question on whose edge the solver fails: an explanation must
+        # not stop a night whose own plan stands, so the cause is told together with the next one.
+        with contextlib.suppress(Infeasible, ValueError):
             at = _one_night(problem, at) if cause == "step" else solve(problem).cents[0]
         states.append(at)
     states = _without_rounding(yesterday.cents, [*states, np.asarray(budget_cents, dtype=np.int64)])
@@ -130,7 +132,7 @@ def _standing(tonight: Problem, yesterday: Yesterday) -> Problem:
     keep it."""
     cents = np.asarray(yesterday.cents, dtype=np.int64)
     had = dict(zip(tonight.names, cents.tolist(), strict=True))
-    groups = _eased(tonight.groups, had, tonight.days)
+    groups = _eased(tonight.groups, had)
     minimum = np.asarray(tonight.minimum_cents, dtype=np.int64)
     kept = [o for o in tonight.overrides
             if (o.floor_cents or 0) <= had.get(o.line, 0) <= (MOST if o.cap_cents is None else o.cap_cents)]
@@ -145,7 +147,7 @@ def _standing(tonight: Problem, yesterday: Yesterday) -> Problem:
     )
 
 
-def _eased(groups: Sequence[Group], had: Mapping[str, int], days: int) -> list[Group]:
+def _eased(groups: Sequence[Group], had: Mapping[str, int]) -> list[Group]:
     children = {group.name: [g.name for g in groups if g.parent == group.name] for group in groups}
     by_name = {group.name: group for group in groups}
 
@@ -160,7 +162,7 @@ def _eased(groups: Sequence[Group], had: Mapping[str, int], days: int) -> list[G
             group,
             floor_cents=None if group.floor_cents is None else np.minimum(group.floor_cents, own),
             cap_cents=None if group.cap_cents is None else np.maximum(group.cap_cents, own),
-            horizon_cap_cents=None if group.horizon_cap_cents is None else max(group.horizon_cap_cents, own * days),
+            horizon_cap_cents=None,  # says nothing of one day
             share_low=None if group.share_low is None else min(group.share_low, share),
             share_high=None if group.share_high is None else max(group.share_high, share),
         )
