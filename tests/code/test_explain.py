@@ -57,6 +57,7 @@ def test_a_night_like_the_one_before_tells_nothing() -> None:
     ("total", {"total": Total.daily(440_000)}),
     ("new_data", {"responses": [response(l3=1.4)]}),
     ("limit", {"upper_cents": np.where(np.arange(N) == int(BEST.argmax()), BEST.max() - 5_000, 300_000)}),
+    ("limit", {"lower_cents": np.where(np.arange(N) == 1, BEST[1] + 9_000, 1_000)}),
     ("limit", {"groups": [Group("north", NAMES[:3], floor_cents=int(BEST[:3].sum()) + 9_000)]}),
     ("limit", {"groups": [Group("north", NAMES[:3], share_high=BEST[:3].sum() / 400_000 - 0.05)]}),
     ("person", {"overrides": [Override("o1", NAMES[2], 12_345, 12_345)]}),
@@ -121,6 +122,7 @@ def test_what_a_step_held_back_is_on_its_way_and_what_it_holds_back_is_taken_off
 @pytest.mark.parametrize("standing", [
     {"lower_cents": np.where(np.arange(N) == 1, int(BEST[1]) + 9_000, 1_000)},
     {"groups": [Group("north", NAMES[:3], cap_cents=int(BEST[:3].sum()) - 20_000)]},
+    {"groups": [Group("north", NAMES[:3], share_high=BEST[:3].sum() / 400_000 - 0.05)]},
     {"overrides": [Override("o1", NAMES[2], 12_345, 12_345)]},
 ])  # fmt: skip
 def test_a_rule_that_already_held_yesterday_is_no_cause(standing: dict[str, Any]) -> None:
@@ -128,6 +130,7 @@ def test_a_rule_that_already_held_yesterday_is_no_cause(standing: dict[str, Any]
     had = solve(tonight).cents[0]
     assert told(tonight, Yesterday(had, [response()])) == {}
     assert list(told(replace(tonight, total=Total.daily(410_000)), Yesterday(had, [response()]))) == ["total"]
+    assert list(told(replace(tonight, responses=[response(l3=1.2)]), Yesterday(had, [response()]))) == ["new_data"]
 
 
 def test_an_override_that_ended_is_a_person_s_doing() -> None:

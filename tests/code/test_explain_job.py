@@ -1,4 +1,4 @@
-"""The job `explain`: the night's tables in, causes and costs out; and what a limit costs, against solving without it."""
+"""The job `explain`: tables in, causes and costs out; and what a limit costs, against solving without it."""
 
 from dataclasses import replace
 from datetime import timedelta
