@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from decisions.plan.border import Bordered, System, joined, of_draws, of_effects
 from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
-from decisions.plan.inner import Objective
+from decisions.plan.inner import Objective, Shape
 from decisions.plan.model import Model
-from decisions.plan.newton import Groups, Solver, inverse
+from decisions.plan.newton import Groups, inverse
 from decisions.plan.problem import FloatArray, IntArray
+from decisions.plan.tail import start_of
 from decisions.plan.tree import Box, node_sums, own_sums
+from decisions.plan.worth import allowed
 
 MOST = 80
 "Steps, at most."
@@ -37,13 +40,16 @@ class Relaxed:
     spend: FloatArray
     prices: Multipliers
     bound: float
-    value: float  # outcome less the price of all spend
+    value: float  # what the outcome is worth less the price of all spend
     met: bool
     steps: int
+    weights: FloatArray  # (K,) of draws, in the bound
 
 
 Pairs = list[FloatArray]
-"What each kind of inequality has: lower bounds, upper bounds, rises, falls (…, n), groups' lows, highs, rows."
+"""What each kind of inequality has: lower bounds, upper bounds, rises, falls (…, n), groups' lows, highs, rows; and,
+with a measure of risk, each draw's outcome above the value at risk, and its shortfall below (`tail`)."""
+LINEAR = 7
 
 
 def relax(
@@ -116,7 +122,7 @@ class _Interior:
     def _start(self) -> FloatArray:
         """Where to begin (H, n, cents): lines fill up to their bounds in proportion to what saturates them."""
         box, room = self.box, self.box.upper - self.box.lower
-        half = np.mean([r.k for r in self.model.responses], axis=0) * 100
+        half = self.objective.response.k.reshape(self.objective.count, -1).mean(axis=0) * 100
         width = np.minimum(room, 4 * half + 1)
         low, most = box.lower.sum(axis=1), width.sum(axis=1)
         target = np.clip(low + most / 4, box.node_low[:, 0], box.node_high[:, 0])
@@ -170,52 +176,77 @@ class _Interior:
         return out, (weights[4] + weights[5]).ravel()
 
     def solve(self, tolerance: float) -> Relaxed:
-        model, on, s = self.model, self.on, self.s
-        shape, money = model.node_low.shape, self.money
-        lines, gradient, hessian = self.objective.curvature(s * money)
-        steepest = np.abs(np.where(self.free, np.maximum(gradient, model.price) * s, 0)).sum()
+        model, on, s, objective = self.model, self.on, self.s, self.objective
+        shape, money, most = model.node_low.shape, self.money, objective.most
+        at = objective.shape(s * money, second=True)
+        steepest = np.abs(np.where(self.free, np.maximum(at.gradient, model.price) * s, 0)).sum()
         worth = float(steepest) / max(int(self.free.sum()), 1) * money or 1.0
-        y, pi, ze = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size)
+        y, pi, ze, t = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size), 0.0
         x = [np.where(o, h - g if i < 2 else np.maximum(h - g, 0.1), 1.0)
              for i, (o, h, g) in enumerate(zip(on, self.h, self._of(s, y), strict=True))]  # fmt: skip
         z = [np.where(o, 0.1 / a, 0.0) for o, a in zip(on, x, strict=True)]
+        if most is not None:
+            t, above, below, weight = start_of(at.draws / worth, most, 0.1)
+            x, z, on = [*x, above, below], [*z, weight, most - weight], [*on, *np.ones((2, weight.size), dtype=bool)]
+            at = objective.shape(s * money, allowed(weight, most), second=True)
         pairs = max(sum(int(o.sum()) for o in on), 1)
         best: Relaxed | None = None
         stuck = 0
         for step in range(MOST):
-            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self._of(s, y), x, self.h, strict=True)]
+            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self._of(s, y), x, self.h, strict=False)]
             re = self.exact @ y.ravel() - self.amounts
             off = max(float(np.abs(a).max(initial=0)) for a in (*r, re)) * money
             mu = _product(x, z) / pairs
             prices = self._multipliers(z, ze, worth / money)
-            value = float(lines.sum()) - model.price * float(s.sum()) * money
-            bound = upper_bound(model, (lines, gradient), self.box, s * money, prices)
+            value = float(objective.worst(at.draws) @ at.draws) - model.price * float(s.sum()) * money
+            bound = upper_bound(model, (at.lines, at.gradient), self.box, s * money, prices)
             met = off < max(1e-4, 1e-9 * float(s.sum()) * money)
             if best is None or (met, -bound) > (best.met, -best.bound):
-                best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step), 0
+                weights = objective.even if most is None else allowed(z[LINEAR], most)
+                best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step, weights), 0
             stuck += met
-            done = met and bound - worth * _product(z, self.spare) - value <= tolerance * abs(float(lines.sum()))
-            if done or stuck > STUCK or not mu > 0:
+            spare = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=False))
+            if met and bound - spare - value <= tolerance * abs(float(at.lines.sum())) or stuck > STUCK or not mu > 0:
                 break
-            inverses, own = self._inverses(hessian * (money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
+            system, border = self._system(at, x, z, worth)
             back_s, back_y = self._back(z)
             ry = (self.groups.sums.T @ pi.ravel() + self.exact.T @ ze).reshape(shape) + back_y
             ry[:, 0] += model.price * money / worth
             newton = _Newton(
-                self, x, z, r, re, -gradient * (money / worth) + pi[:, model.node] + back_s, ry,
-                own_sums(model, s).ravel() + self.groups.sums @ y.ravel(), inverses,
-                self.groups.factor(inverses, own, z[6] / x[6]),
+                self, on, x, z, r, re, -at.gradient * (money / worth) + pi[:, model.node] + back_s, ry,
+                own_sums(model, s).ravel() + self.groups.sums @ y.ravel(),
+                np.zeros(0) if most is None else t - at.draws / worth - x[8] + x[7], system, border,
             )  # fmt: skip
-            far, (ds, dy, dpi, dze, dx, dz) = newton.step(mu, pairs)
-            s, y, pi, ze = s + far * ds, y + far * dy, pi + far * dpi, ze + far * dze
-            x = [a + far * d for a, d in zip(x, dx, strict=True)]
-            z = [b + far * d for b, d in zip(z, dz, strict=True)]
-            lines, gradient, hessian = self.objective.curvature(s * money)
+            far, go = newton.step(mu, pairs)
+            s, y, pi, ze, t = s + far * go.s, y + far * go.y, pi + far * go.pi, ze + far * go.ze, t + far * go.t
+            x = [a + far * d for a, d in zip(x, go.x, strict=True)]
+            z = [b + far * d for b, d in zip(z, go.z, strict=True)]
+            at = objective.shape(s * money, None if most is None else allowed(z[LINEAR], most), second=True)
         assert best is not None
         return best
 
+    def _system(self, at: Shape, x: Pairs, z: Pairs, worth: float) -> tuple[System, Bordered | None]:
+        """The factored system of a step; with a border where draws or interactions ask for one."""
+        blocks, parts = at.blocks * (self.money**2 / worth), []
+        if self.model.effects is not None:
+            parts.append(of_effects(self.model.effects, blocks))
+        if self.objective.most is not None:
+            parts.append(of_draws(at.slopes * (self.money / worth), x[7] / z[7] + x[8] / z[8]))
+        inverses, own = self._inverses(blocks, [b / a for a, b in zip(x, z, strict=True)])
+        factored = self.groups.factor(inverses, own, z[6] / x[6])
+        system = System(self.model, self.free, inverses, factored, self.amounts.size)
+        return system, Bordered(system, *joined(parts)) if parts else None
 
-Direction = tuple[FloatArray, FloatArray, FloatArray, FloatArray, Pairs, Pairs]
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    s: FloatArray
+    y: FloatArray
+    pi: FloatArray
+    ze: FloatArray
+    t: float  # of the value at risk
+    x: Pairs
+    z: Pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,6 +254,7 @@ class _Newton:
     """Newton's system at one point: what is still off, and the factors."""
 
     of: _Interior
+    on: list[np.ndarray]
     x: Pairs
     z: Pairs
     r: Pairs  # of inequalities
@@ -230,43 +262,54 @@ class _Newton:
     rs: FloatArray  # of lines' slopes (H, n)
     ry: FloatArray  # of groups' prices (H, G)
     rj: FloatArray  # of groups' sums (H · G,)
-    inverses: FloatArray
-    factored: Solver
+    rd: FloatArray  # of draws' outcomes (K,)
+    system: System
+    border: Bordered | None
 
     def towards(self, target: Pairs) -> Direction:
         """The step to x · z + target."""
-        of, x, z, r = self.of, self.x, self.z, self.r
-        model, shape = of.model, self.ry.shape
-        push_s, push_y = of._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=True)])
-        right = np.where(of.free, -self.rs - push_s, 0.0)
-        h = np.einsum("tun,un->tn", self.inverses, right)
-        pi, y, ze = self.factored(-self.rj - own_sums(model, h).ravel(), -(self.ry + push_y).ravel(), -self.re)
+        of, x, z, r, shape = self.of, self.x, self.z, self.r, self.ry.shape
+        push_s, push_y = of._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=False)])
+        right = (-self.rs - push_s, -self.rj, -(self.ry + push_y).ravel(), -self.re)
+        dt, drawn = 0.0, []
+        if self.border is None:
+            ds, pi, y, ze = self.system.solve(*right)
+        else:
+            draws, rest = len(self.rd), np.zeros(len(self.border.rows))
+            if draws:
+                rest[-draws - 1 : -1] = target[8] / z[8] - target[7] / z[7] - self.rd
+                rest[-1] = 1 - z[7].sum()
+            (ds, pi, y, ze), more = self.border.solve(*right, rest)
+            if draws:
+                dw, dt = more[-draws - 1 : -1], float(more[-1])
+                drawn = [((target[7] - x[7] * dw) / z[7], dw), ((target[8] + x[8] * dw) / z[8], -dw)]
         dpi, dy = pi.reshape(shape), y.reshape(shape)
-        ds = h - np.einsum("tun,un->tn", self.inverses, dpi[:, model.node])
-        dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(of.on, r, of._of(ds, dy), strict=True)]
-        dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(of.on, target, x, z, dx, strict=True)]
-        return ds, dy, dpi, ze, dx, dz
+        dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(self.on, r, of._of(ds, dy), strict=False)]
+        dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(self.on, target, x, z, dx, strict=False)]
+        return Direction(ds, dy, dpi, ze, dt, dx + [a for a, _ in drawn], dz + [b for _, b in drawn])
 
     def step(self, mu: float, pairs: int) -> tuple[float, Direction]:
         """How far to go, and where."""
-        on, x, z = self.of.on, self.x, self.z
-        *_, dx, dz = self.towards([-a * b for a, b in zip(x, z, strict=True)])
-        far = self._far(dx, dz, 1.0)
-        after = sum(float(((a + far * c) * (b + far * d)).sum()) for a, b, c, d in zip(x, z, dx, dz, strict=True))
+        on, x, z = self.on, self.x, self.z
+        first = self.towards([-a * b for a, b in zip(x, z, strict=True)])
+        far = self._far(first, 1.0)
+        after = sum(float(((a + far * c) * (b + far * d)).sum())
+                    for a, b, c, d in zip(x, z, first.x, first.z, strict=True))  # fmt: skip
         centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
         # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
         near = np.where(self.of.free, np.minimum(x[0], x[1]), 0.0)
         centre = max(centre, min(mu, LAG * float((np.abs(self.rs) * near).sum()) / pairs))
-        aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
+        aim = [np.where(o, centre - a * b - c * d, 0.0)
+               for o, a, b, c, d in zip(on, x, z, first.x, first.z, strict=True)]  # fmt: skip
         direction = self.towards(aim)
-        far = self._far(direction[4], direction[5], 0.995)
+        far = self._far(direction, 0.995)
         if far < SHORT:  # far from the central path: towards it first
             direction = self.towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
-            far = self._far(direction[4], direction[5], 0.995)
+            far = self._far(direction, 0.995)
         return far, direction
 
-    def _far(self, dx: Pairs, dz: Pairs, share: float) -> float:
-        return min(1.0, share * _longest(self.x, dx), share * _longest(self.z, dz))
+    def _far(self, to: Direction, share: float) -> float:
+        return min(1.0, share * _longest(self.x, to.x), share * _longest(self.z, to.z))
 
 
 def _product(one: Pairs, other: Pairs) -> float:

@@ -23,13 +23,14 @@ class Plan:
     """Budgets of H days × n lines with their proof. Outcome is in the unit of the response."""
 
     cents: IntArray  # (H, n)
-    value: float  # expected outcome of the plan, days of carry-over included
-    upper_bound: float  # no plan within the limits is expected to return more (flexible: net of money's price)
+    value: float  # what the outcome is worth by the problem's measure of risk, days of carry-over included
+    upper_bound: float  # no plan within the limits is worth more (flexible: net of money's price)
     gap: float  # (bound - value) / bound
     prices: list[Price]  # what each limit costs
     money_price: FloatArray  # (H, n) what a line's next unit must return for it to get it
     binding: TextArray  # (H, n) the limit that holds a line there, '' where it is free
     nodes: int  # relaxations solved: 1 for concave responses
+    draws: FloatArray  # (K,) outcome of the plan in each draw
 
 
 def solve(problem: Problem, *, most_nodes: int = 60) -> Plan:
@@ -74,6 +75,7 @@ def _plan(model: Model, found: Search) -> Plan:
         held.money_price[:, back],
         held.names[:, back],
         found.nodes,
+        found.draws,
     )
 
 

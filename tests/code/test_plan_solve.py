@@ -99,7 +99,7 @@ def test_the_bound_holds_at_any_point_and_any_prices(seed: int, other: int) -> N
     high = np.where(model.node_high < 10**13, some(days, size), 0)
     prices = Multipliers(some(days, size), high, rows, some(days - 1, n) * model.stepped,
                          some(days - 1, n) * model.stepped)  # fmt: skip
-    objective = Objective(model.responses, None, days)
+    objective = Objective(model)
     bound = upper_bound(model, objective.slopes(point), box, point, prices)
     assert bound >= max(net(asked, asked.status_quo_cents), net(asked, solve(asked).cents)) - 1e-6
 
@@ -216,7 +216,7 @@ def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price:
     assert box is not None
     zero = np.zeros((1, 1))
     prices = Multipliers(zero, zero + price, np.zeros(0), np.zeros((0, 5)), np.zeros((0, 5)))
-    bound, _ = priced(model, Objective(model.responses, None, 1), box, prices)
+    bound, _ = priced(model, Objective(model), box, prices)
     for _ in range(50):
         on = random.random(5) < 0.5
         left = 9_000 - (minimum * on).sum()
