@@ -46,7 +46,7 @@ def cover_of(model: Model, box: Box) -> Envelope | None:
     """The envelope of what is not concave within a box."""
     low, high = box.lower / 100, box.upper / 100
     if model.effects is not None:
-        low, high = model.effects.ends(low, high)
+        low, high = model.effects.ends(low, high, box.node_high[:, 0] / 100)
     ends = (model.response.effective(np.tile(end, (1, model.draws))) / model.response.k for end in (low, high))
     return envelope(model.response, *ends)
 

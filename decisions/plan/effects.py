@@ -31,8 +31,8 @@ class Effects:
         """From slopes by effective spend to slopes by spend (…, n)."""
         return np.asarray(gradient + (gradient @ self.receivers) @ self.givers.T)
 
-    def ends(self, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The least and the most effective spend within bounds (…, n) of spend."""
+    def ends(self, lower: FloatArray, upper: FloatArray, most: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The least and the most effective spend within bounds (H, n) of spend and a total of `most` (H,) a day."""
         give, take = np.maximum(self.givers, 0), np.maximum(self.receivers, 0)
         against, bear = np.maximum(-self.givers, 0), np.maximum(-self.receivers, 0)
 
@@ -40,7 +40,19 @@ class Effects:
             more = (own @ give - other @ against) @ take.T + (own @ against - other @ give) @ bear.T
             return np.asarray(own + more - self.shift)
 
-        return end(lower, upper), end(upper, lower)
+        return np.maximum(end(lower, upper), self._taken(lower, upper, most)), end(upper, lower)
+
+    def _taken(self, lower: FloatArray, upper: FloatArray, most: FloatArray) -> FloatArray:
+        """The least effective spend by line, where the day's money goes to who takes most from it."""
+        out = np.full(lower.shape, -np.inf)
+        room, base = most - lower.sum(axis=1), self.reached(lower)
+        for line in np.flatnonzero(self.receivers.any(axis=1)):
+            row = self.receivers[line] @ self.givers.T
+            first = np.argsort(row, kind="stable")[: int((row < 0).sum())]
+            wide = np.cumsum((upper - lower)[:, first], axis=1)
+            got = np.diff(np.minimum(wide, room[:, None]), axis=1, prepend=0.0)
+            out[:, line] = base[:, line] + got @ row[first]
+        return out
 
 
 def effects(asked: Interactions, order: IntArray, days: int) -> Effects | None:
