@@ -31,6 +31,9 @@ LAG = 0.1
 "Share of what slopes are still off by that x · z stays above."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
+ROUND, LOOSE, DAMPED = 3, 1e-5, 0.4
+"""Steps without a better bound after which steps are shortened, while the relative gap is above `LOOSE`: on curves that
+are steep at nothing, whole Newton steps can go round in circles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +208,9 @@ class _Interior:
                 weights = objective.even if most is None else allowed(z[LINEAR], most)
                 best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step, weights), 0
             stuck += met
+            round_ = stuck > ROUND and best.bound - best.value > LOOSE * abs(best.value)
             spare = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=False))
-            if met and bound - spare - value <= tolerance * abs(float(at.lines.sum())) or stuck > STUCK or not mu > 0:
+            if met and bound - spare - value <= tolerance * abs(float(at.lines.sum())) or stuck > STUCK * (1 + round_) or not mu > 0:
                 break
             system, border = self._system(at, x, z, worth)
             back_s, back_y = self._back(z)
@@ -218,6 +222,7 @@ class _Interior:
                 np.zeros(0) if most is None else t - at.draws / worth - x[8] + x[7], system, border,
             )  # fmt: skip
             far, go = newton.step(mu, pairs)
+            far *= DAMPED if round_ else 1.0
             s, y, pi, ze, t = s + far * go.s, y + far * go.y, pi + far * go.pi, ze + far * go.ze, t + far * go.t
             x = [a + far * d for a, d in zip(x, go.x, strict=True)]
             z = [b + far * d for b, d in zip(z, go.z, strict=True)]
