@@ -41,7 +41,7 @@ class System:
 
     def columns(self, right: FloatArray) -> Solution:
         """The same for many right sides of lines (m, H, n), the rest 0; the answers' last axis, lines' first, is m."""
-        m, days, n = right.shape
+        m, days, _ = right.shape
         flat = np.where(self.free, right, 0.0)
         h = flat * self.inverses[0, 0] if days == 1 else np.einsum("tun,mun->mtn", self.inverses, flat)
         groups = own_sums(self.model, h).reshape(m, -1).T
@@ -72,7 +72,7 @@ class Bordered:
 
 
 def of_effects(effects: Effects, blocks: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Columns (2 H r, H, n) and corner of interactions, for minus the second derivatives (H, H, n) by what is reached."""
+    """Columns (2 H r, H, n) and corner of interactions; `blocks` (H, H, n) are minus the second derivatives."""
     days, r = len(blocks), effects.receivers.shape[1]
     bent = np.einsum("tun,nc->uctn", blocks, effects.receivers)  # by day and sum: what it bends on each day and line
     paid = np.zeros((days, r, days, effects.givers.shape[0]))

@@ -72,7 +72,7 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
         chosen = None if on is None else relaxation(model, *settled(model, root, on[None]))
         early += [] if chosen is None else [chosen]
     simple = root.objective.cover is None and not model.minimum.any()
-    prices, nodes, count = root.relaxed.prices, 1, 0
+    told, nodes, count = root.relaxed, 1, 0
     heap = [(-root.relaxed.bound, count, root)]
     closed = -np.inf  # the highest bound of boxes that cannot be split further
     while heap:
@@ -91,7 +91,7 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
                 bound = priced(model, root.objective, root.box, relaxed.prices, relaxed.weights)[0]
                 ceiling = min(ceiling, bound)
             if best is not before:
-                prices, before = tried.relaxed.prices, best
+                told, before = tried.relaxed, best
         halves = None if simple else split(model, node)
         if halves is None:
             closed = max(closed, node.relaxed.bound)
@@ -112,8 +112,9 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
     bound = max(closed, -heap[0][0] if heap else -np.inf, best[0])
     bound = min(bound, ceiling)
     draws = truth.outcomes(best[1] / 100)
-    gradient = truth.slopes(best[1] / 100, truth.worst(draws))[1]
-    return Search(best[1], worth(model.risk, draws), max(bound, best[0]), prices, gradient, nodes, draws)
+    # Draws that are equally bad at the best plan share the weight as the relaxation has it, not by their last digits.
+    gradient = truth.slopes(best[1] / 100, told.weights)[1]
+    return Search(best[1], worth(model.risk, draws), max(bound, best[0]), told.prices, gradient, nodes, draws)
 
 
 def _above_nothing(model: Model, root: Node) -> list[Node]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from decisions.plan.problem import FloatArray, Interactions, IntArray
+from decisions.plan.problem import FloatArray, IntArray, Interactions
 
 WIDEST = 3_000
 "Columns of the dense system that interactions and draws may add to a step of the solver."
@@ -57,7 +57,8 @@ class Effects:
 
 def effects(asked: Interactions, order: IntArray, days: int) -> Effects | None:
     """Check and compile for lines in an order; None where nothing acts on anything. Raises ValueError."""
-    shares = np.asarray(asked.shares.toarray() if sparse.issparse(asked.shares) else asked.shares, dtype=np.float64)
+    dense = asked.shares.toarray() if isinstance(asked.shares, sparse.sparray) else asked.shares
+    shares = np.array(dense, dtype=np.float64)
     n = len(order)
     if shares.shape != (n, n):
         raise ValueError(f"interactions are of {shares.shape}, the lines {n}: one row and one column a line")

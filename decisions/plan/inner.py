@@ -1,15 +1,17 @@
 """The outcome of a plan in every draw, its gradient and its curvature, for many lines at once.
 
-Lines act on each other through few sums at most (`effects`), so the second derivative by effective spend of n lines over
-H days is n blocks of H × H. Arrays hold lines last, and draws side by side along them: each step of the arithmetic runs
-over neighbouring numbers.
+Lines act on each other through few sums at most (`effects`), so the second derivative by effective spend of n lines
+over H days is n blocks of H × H. Arrays hold lines last, and draws side by side along them: each step of the arithmetic
+runs over neighbouring numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decisions.plan.envelope import Envelope
 from decisions.plan.model import Model
@@ -54,14 +56,16 @@ class Objective:
         direct = spend if effects is None else effects.reached(spend)
         return np.asarray(self.response.effective(np.tile(direct, (1, self.count))) / self.response.k)
 
-    def outcomes(self, spend: FloatArray) -> FloatArray:
-        """Outcome of a plan (H, n) in each draw (K,), exact down to nothing spent."""
-        if self.cover is not None:
-            return self.shape(spend).draws
+    def by_line(self, spend: FloatArray) -> FloatArray:
+        """Outcome (K, n) of each line in each draw, exact down to nothing spent; of the curves, not of a cover."""
         effects = self.model.effects
         direct = spend if effects is None else effects.reached(spend)
         daily = self.response.daily(np.tile(direct, (1, self.count)))
-        return np.asarray(daily.sum(axis=0).reshape(self.count, -1).sum(axis=1))
+        return np.asarray(daily.sum(axis=0).reshape(self.count, -1))
+
+    def outcomes(self, spend: FloatArray) -> FloatArray:
+        """Outcome of a plan (H, n) in each draw (K,), as `by_line`."""
+        return np.asarray(self.by_line(spend).sum(axis=1))
 
     def worst(self, draws: FloatArray) -> FloatArray:
         """The weights (K,) of draws in the measure of these outcomes."""
@@ -90,8 +94,8 @@ class Objective:
 
 
 def _part(response: Response, count: int, draws: IntArray) -> Response:
-    def some(array: FloatArray) -> FloatArray:
-        return np.asarray(array.reshape(*array.shape[:-1], count, -1)[..., draws, :].reshape(*array.shape[:-1], -1))
+    def some(array: NDArray[Any]) -> NDArray[Any]:
+        return array.reshape(*array.shape[:-1], count, -1)[..., draws, :].reshape(*array.shape[:-1], -1)
 
     return Response(some(response.family), some(response.scale), some(response.k), some(response.n),
                     some(response.kernel), some(response.offset))  # fmt: skip

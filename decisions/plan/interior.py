@@ -31,6 +31,8 @@ LAG = 0.1
 "Share of what slopes are still off by that x · z stays above."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
+LOST = 1e20
+"Room times price above which nothing comes back."
 ROUND, LOOSE, DAMPED = 3, 1e-5, 0.4
 """Steps without a better bound after which steps are shortened, while the relative gap is above `LOOSE`: on curves that
 are steep at nothing, whole Newton steps can go round in circles."""
@@ -71,7 +73,9 @@ def relax(
     Where `rows_aside` and `steps_aside` are 1, rows and steps keep some cents of room, so that whole cents keep them
     too.
     """
-    return _Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
+    # Where lines take all from each other slopes can run away: such numbers end the method, and the best so far counts.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
 
 
 class _Interior:
@@ -210,7 +214,8 @@ class _Interior:
             stuck += met
             round_ = stuck > ROUND and best.bound - best.value > LOOSE * abs(best.value)
             spare = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=False))
-            if met and bound - spare - value <= tolerance * abs(float(at.lines.sum())) or stuck > STUCK * (1 + round_) or not mu > 0:
+            done = met and bound - spare - value <= tolerance * abs(float(at.lines.sum()))
+            if done or stuck > STUCK * (1 + round_) or not 0 < mu < LOST:
                 break
             system, border = self._system(at, x, z, worth)
             back_s, back_y = self._back(z)

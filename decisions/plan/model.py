@@ -78,8 +78,9 @@ def build(problem: Problem) -> Model:
     lower = np.where(on, np.maximum(lower, np.minimum(minimum, upper)), lower)
     low, high, low_from, high_from, rows = group_limits(problem, days, groups, parent)
     between = None if problem.interactions is None else effects(problem.interactions, order, days)
-    return Model(order, names, response, len(problem.responses), problem.risk, between, lower, upper, lower_from, upper_from, minimum, node[order], groups, parent,
-                 low, high, low_from, high_from, rows, rise, fall, reach, stepped, problem.total.price)  # fmt: skip
+    return Model(order, names, response, len(problem.responses), problem.risk, between, lower, upper, lower_from,
+                 upper_from, minimum, node[order], groups, parent, low, high, low_from, high_from, rows, rise, fall,
+                 reach, stepped, problem.total.price)  # fmt: skip
 
 
 def _twice(names: Sequence[str]) -> str:

@@ -117,9 +117,9 @@ class Interactions:
     """Halo and cannibalisation: what is spent on one line works in part for another, or against it.
 
     Line i's curve answers to `s_i + Σ_j shares[i, j] · (s_j - usual_j)` of each day instead of s_i, before carry-over.
-    Above 0 is halo, below it cannibalisation. `usual_cents` is what the curves already hold: 0 where they were fitted to
-    effective spend, the givers' usual spend where to each line's own. After carry-over effective spend below 0 counts as
-    0: a line that others eat up returns nothing, not less than that.
+    Above 0 is halo, below it cannibalisation. `usual_cents` is what the curves already hold: 0 where they were fitted
+    to effective spend, the givers' usual spend where to each line's own. After carry-over effective spend below 0
+    counts as 0: a line that others eat up returns nothing, not less than that.
     """
 
     shares: sparse.csr_array | FloatArray  # (n, n), 0 on the diagonal

@@ -1,10 +1,10 @@
 """Plans for the value at risk: what all but the worst share of draws reach.
 
 It is not concave in the plan. Given which draws may miss, the best plan is concave again: the worst of the others is
-maximised. Given a plan, the draws that may miss are its own worst. Taking turns never lowers the value (block coordinate
-ascent), and ends in a plan that is best for its own choice of draws. The bound is of those who know the draw before they
-plan ("wait and see", Madansky 1960): whatever the plan, its m-th worst draw is not above the m-th worst of the draws'
-own best outcomes.
+maximised. Given a plan, the draws that may miss are its own worst. Taking turns never lowers the value (block
+coordinate ascent), and ends in a plan that is best for its own choice of draws. The bound is of those who know the draw
+before they plan ("wait and see", Madansky 1960): whatever the plan, its m-th worst draw is not above the m-th worst of
+the draws' own best outcomes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 
 from decisions.plan.boxes import cover_of
 from decisions.plan.branch import Search
-from decisions.plan.dual import Multipliers
 from decisions.plan.inner import Objective
 from decisions.plan.interior import Relaxed, relax
 from decisions.plan.model import Model
@@ -38,6 +37,7 @@ def at_quantile(model: Model, found: Search, starts: Sequence[IntArray]) -> Sear
         return worth(model.risk, truth.outcomes(cents / 100)) - model.price * float(cents.sum()) / 100
 
     best, prices, nodes = found.cents, found.prices, found.nodes
+    gradient = found.gradient
     for start in (found.cents, *starts):
         at = start
         for _ in range(TURNS):
@@ -47,21 +47,18 @@ def at_quantile(model: Model, found: Search, starts: Sequence[IntArray]) -> Sear
                 break
             at = turn[0]
             if net(at) > net(best):
-                best, prices = at, turn[1]
+                best, prices, gradient = at, turn[1].prices, turn[2]
         if net(at) > net(best):
             best = at
     draws = truth.outcomes(best / 100)
     bound, more = _wait_and_see(model, draws - model.price * float(best.sum()) / 100)
-    here = np.zeros(len(draws))
-    here[np.argsort(draws, kind="stable")[rank(model.risk, len(draws)) - 1]] = 1.0
-    gradient = truth.slopes(best / 100, here)[1]
     value = worth(model.risk, draws)
     return replace(found, cents=best, value=value, bound=max(bound, net(best)), prices=prices, gradient=gradient,
                    nodes=nodes + more, draws=draws)  # fmt: skip
 
 
-def _turn(model: Model, truth: Objective, cents: IntArray) -> tuple[IntArray, Multipliers] | None:
-    """The plan that is best for the draws that this one reaches, with the same lines off."""
+def _turn(model: Model, truth: Objective, cents: IntArray) -> tuple[IntArray, Relaxed, FloatArray] | None:
+    """The plan that is best for the draws that this one reaches, with the same lines off; its prices and slopes."""
     draws = truth.outcomes(cents / 100)
     count = np.sort(np.argsort(draws, kind="stable")[rank(model.risk, len(draws)) - 1 :])
     minimum = np.broadcast_to(model.minimum, model.shape)
@@ -71,7 +68,11 @@ def _turn(model: Model, truth: Objective, cents: IntArray) -> tuple[IntArray, Mu
     if relaxed is None:
         return None
     moved = to_cents(model, relaxed.spend, lower, upper, search=False)
-    return None if moved is None or not kept(model, moved, lower, upper) else (moved, relaxed.prices)
+    if moved is None or not kept(model, moved, lower, upper):
+        return None
+    weights = np.zeros(len(draws))
+    weights[count] = relaxed.weights
+    return moved, relaxed, truth.slopes(moved / 100, weights)[1]
 
 
 def _wait_and_see(model: Model, draws: FloatArray) -> tuple[float, int]:
