@@ -5,17 +5,19 @@ maximised. Given a plan, the draws that may miss are its own worst. Taking turns
 coordinate ascent), and ends in a plan that is best for its own choice of draws. The bound is of those who know the draw
 before they plan ("wait and see", Madansky 1960): whatever the plan, its m-th worst draw is not above the m-th worst of
 the draws' own best outcomes.
+
+A draw that holds the plan is then let go, for another to count, as long as that helps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from decisions.plan.boxes import cover_of
-from decisions.plan.branch import Search
+from decisions.plan.branch import CLOSE, Search
 from decisions.plan.inner import Objective
 from decisions.plan.interior import Relaxed, relax
 from decisions.plan.model import Model
@@ -24,55 +26,95 @@ from decisions.plan.rounding import kept, to_cents
 from decisions.plan.tree import narrow
 from decisions.plan.worth import rank, worth
 
-TURNS = 12
+TURNS, ROUNDS, SWAPS = 12, 4, 6
+"Turns from one start; rounds of tries to let another draw miss, and draws that are tried in each."
 SPARE = 4
 "Draws beyond the m-th worst whose own best is looked at, as the order changes a little from plan to plan."
 
 
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    cents: IntArray
+    net: float  # value at risk less the price of all spend
+    weights: FloatArray  # (K,) of draws, what the worst of those that count is made of
+    relaxed: Relaxed
+
+
 def at_quantile(model: Model, found: Search, starts: Sequence[IntArray]) -> Search:
     """The best plan from the plans at hand, `found` (of the mean of the worst draws) among them, and its bound."""
-    truth = Objective(model)
-
-    def net(cents: IntArray) -> float:
-        return worth(model.risk, truth.outcomes(cents / 100)) - model.price * float(cents.sum()) / 100
-
-    best, prices, nodes = found.cents, found.prices, found.nodes
-    gradient = found.gradient
+    climb = _Climb(model)
+    best, last = found.cents, None
     for start in (found.cents, *starts):
-        at = start
+        cents, turn = climb.up(start)
+        if climb.net(cents) > climb.net(best):
+            best, last = cents, turn
+    for _ in range(ROUNDS if last is not None else 0):
+        assert last is not None
+        better = climb.swapped(last)
+        if better is None:
+            break
+        best, last = better.cents, better
+    draws = climb.truth.outcomes(best / 100)
+    bound, more = _wait_and_see(model, draws)
+    prices, gradient = found.prices, found.gradient
+    if last is not None:
+        prices, gradient = last.relaxed.prices, climb.truth.slopes(best / 100, last.weights)[1]
+    return replace(found, cents=best, value=worth(model.risk, draws), bound=max(bound, climb.net(best)), prices=prices,
+                   gradient=gradient, nodes=found.nodes + climb.solved + more, draws=draws)  # fmt: skip
+
+
+class _Climb:
+    """Turns of draws and plans; counts what was solved."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.truth, self.solved = model, Objective(model), 0
+        self.rank = rank(model.risk, model.draws)
+
+    def net(self, cents: IntArray) -> float:
+        spent = float(cents.sum()) / 100
+        return worth(self.model.risk, self.truth.outcomes(cents / 100)) - self.model.price * spent
+
+    def up(self, start: IntArray) -> tuple[IntArray, _Turn | None]:
+        """As high as turns go from a plan; the last turn that helped."""
+        at, last = start, None
         for _ in range(TURNS):
-            turn = _turn(model, truth, at)
-            nodes += 1
-            if turn is None or net(turn[0]) <= net(at):
+            turn = self.turn(at, self._reached(at))
+            if turn is None or turn.net <= self.net(at):
                 break
-            at = turn[0]
-            if net(at) > net(best):
-                best, prices, gradient = at, turn[1].prices, turn[2]
-        if net(at) > net(best):
-            best = at
-    draws = truth.outcomes(best / 100)
-    bound, more = _wait_and_see(model, draws - model.price * float(best.sum()) / 100)
-    value = worth(model.risk, draws)
-    return replace(found, cents=best, value=value, bound=max(bound, net(best)), prices=prices, gradient=gradient,
-                   nodes=nodes + more, draws=draws)  # fmt: skip
+            at, last = turn.cents, turn
+        return at, last
 
+    def swapped(self, turn: _Turn) -> _Turn | None:
+        """A better plan that lets one more of the draws that hold this one miss, and then takes turns again."""
+        holding = np.argsort(-turn.weights, kind="stable")[:SWAPS]
+        for draw in holding[turn.weights[holding] > 0]:
+            counted = self._reached(turn.cents)
+            tried = self.turn(turn.cents, counted[counted != draw]) if len(counted) > 1 else None
+            if tried is None:
+                continue
+            cents, last = self.up(tried.cents)
+            if self.net(cents) > turn.net * (1 + CLOSE):
+                return last or tried
+        return None
 
-def _turn(model: Model, truth: Objective, cents: IntArray) -> tuple[IntArray, Relaxed, FloatArray] | None:
-    """The plan that is best for the draws that this one reaches, with the same lines off; its prices and slopes."""
-    draws = truth.outcomes(cents / 100)
-    count = np.sort(np.argsort(draws, kind="stable")[rank(model.risk, len(draws)) - 1 :])
-    minimum = np.broadcast_to(model.minimum, model.shape)
-    lower = np.where(cents > 0, np.maximum(model.lower, minimum), model.lower)
-    upper = np.where((minimum > 0) & (cents == 0), 0, model.upper)
-    relaxed = _among(model, count, lower, upper)
-    if relaxed is None:
-        return None
-    moved = to_cents(model, relaxed.spend, lower, upper, search=False)
-    if moved is None or not kept(model, moved, lower, upper):
-        return None
-    weights = np.zeros(len(draws))
-    weights[count] = relaxed.weights
-    return moved, relaxed, truth.slopes(moved / 100, weights)[1]
+    def _reached(self, cents: IntArray) -> IntArray:
+        """The draws that may not miss: all but a plan's own worst."""
+        order = np.argsort(self.truth.outcomes(cents / 100), kind="stable")
+        return np.asarray(np.sort(order[self.rank - 1 :]))
+
+    def turn(self, cents: IntArray, counted: IntArray) -> _Turn | None:
+        """The plan whose worst of some draws is best, with the same lines off."""
+        model, minimum = self.model, np.broadcast_to(self.model.minimum, self.model.shape)
+        lower = np.where(cents > 0, np.maximum(model.lower, minimum), model.lower)
+        upper = np.where((minimum > 0) & (cents == 0), 0, model.upper)
+        relaxed = _among(model, counted, lower, upper)
+        self.solved += 1
+        moved = None if relaxed is None else to_cents(model, relaxed.spend, lower, upper, search=False)
+        if relaxed is None or moved is None or not kept(model, moved, lower, upper):
+            return None
+        weights = np.zeros(model.draws)
+        weights[counted] = relaxed.weights
+        return _Turn(moved, self.net(moved), weights, relaxed)
 
 
 def _wait_and_see(model: Model, draws: FloatArray) -> tuple[float, int]:
