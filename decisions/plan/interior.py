@@ -4,6 +4,7 @@ Minimise -f(s) with G (s, y) + x = h for all inequalities, x ≥ 0 their room an
 spend. Each step is Newton's on the optimality conditions with x · z driven to 0 together (predictor and corrector
 after Mehrotra 1992; for convex programs Wright, Primal-Dual Interior-Point Methods, 1997). Some ten to thirty steps
 do, whatever the number of lines, and each is a batch of small inversions and a system of the tree's size (`newton`).
+Draws of a measure of risk and interactions of lines add a border to that system (`border`), and nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from decisions.plan.border import Bordered, System, joined, of_draws, of_effects
+from decisions.plan.direction import LINEAR, Newton, Pairs, product
 from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
 from decisions.plan.inner import Objective, Shape
 from decisions.plan.model import Model
@@ -25,10 +27,6 @@ from decisions.plan.worth import allowed
 
 MOST = 80
 "Steps, at most."
-SHORT = 0.1
-"Share of a step below which the next one only centres."
-LAG = 0.1
-"Share of what slopes are still off by that x · z stays above."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
 LOST = 1e20
@@ -51,12 +49,6 @@ class Relaxed:
     weights: FloatArray  # (K,) of draws, in the bound
 
 
-Pairs = list[FloatArray]
-"""What each kind of inequality has: lower bounds, upper bounds, rises, falls (…, n), groups' lows, highs, rows; and,
-with a measure of risk, each draw's outcome above the value at risk, and its shortfall below (`tail`)."""
-LINEAR = 7
-
-
 def relax(
     model: Model,
     objective: Objective,
@@ -75,10 +67,10 @@ def relax(
     """
     # Where lines take all from each other slopes can run away: such numbers end the method, and the best so far counts.
     with np.errstate(over="ignore", invalid="ignore"):
-        return _Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
+        return Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
 
 
-class _Interior:
+class Interior:
     """One solve; amounts are in units of `money`, outcomes in units of `worth`, so that numbers are near 1."""
 
     def __init__(
@@ -143,12 +135,12 @@ class _Interior:
         parts = np.where((near < 0.9)[:, None], near[:, None] * width, far[:, None] * room)
         return np.asarray(box.lower + np.clip(parts, 1e-4 * width, 0.9 * room))
 
-    def _of(self, s: FloatArray, y: FloatArray) -> Pairs:
+    def linear(self, s: FloatArray, y: FloatArray) -> Pairs:
         """G (s, y)."""
         model = self.model
         return [-s, s, s[1:] - model.rise * s[:-1], model.fall * s[:-1] - s[1:], -y, y, self.rows @ y.ravel()]
 
-    def _back(self, z: Pairs) -> tuple[FloatArray, FloatArray]:
+    def back(self, z: Pairs) -> tuple[FloatArray, FloatArray]:
         """G' z, of lines (H, n) and of groups (H, G)."""
         y = z[5] - z[4]
         if z[6].size:
@@ -190,7 +182,7 @@ class _Interior:
         worth = float(steepest) / max(int(self.free.sum()), 1) * money or 1.0
         y, pi, ze, t = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size), 0.0
         x = [np.where(o, h - g if i < 2 else np.maximum(h - g, 0.1), 1.0)
-             for i, (o, h, g) in enumerate(zip(on, self.h, self._of(s, y), strict=True))]  # fmt: skip
+             for i, (o, h, g) in enumerate(zip(on, self.h, self.linear(s, y), strict=True))]  # fmt: skip
         z = [np.where(o, 0.1 / a, 0.0) for o, a in zip(on, x, strict=True)]
         if most is not None:
             t, above, below, weight = start_of(at.draws / worth, most, 0.1)
@@ -200,10 +192,10 @@ class _Interior:
         best: Relaxed | None = None
         stuck = 0
         for step in range(MOST):
-            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self._of(s, y), x, self.h, strict=False)]
+            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self.linear(s, y), x, self.h, strict=False)]
             re = self.exact @ y.ravel() - self.amounts
             off = max(float(np.abs(a).max(initial=0)) for a in (*r, re)) * money
-            mu = _product(x, z) / pairs
+            mu = product(x, z) / pairs
             prices = self._multipliers(z, ze, worth / money)
             value = float(objective.worst(at.draws) @ at.draws) - model.price * float(s.sum()) * money
             bound = upper_bound(model, (at.lines, at.gradient), self.box, s * money, prices)
@@ -218,10 +210,10 @@ class _Interior:
             if done or stuck > STUCK * (1 + round_) or not 0 < mu < LOST:
                 break
             system, border = self._system(at, x, z, worth)
-            back_s, back_y = self._back(z)
+            back_s, back_y = self.back(z)
             ry = (self.groups.sums.T @ pi.ravel() + self.exact.T @ ze).reshape(shape) + back_y
             ry[:, 0] += model.price * money / worth
-            newton = _Newton(
+            newton = Newton(
                 self, on, x, z, r, re, -at.gradient * (money / worth) + pi[:, model.node] + back_s, ry,
                 own_sums(model, s).ravel() + self.groups.sums @ y.ravel(),
                 np.zeros(0) if most is None else t - at.draws / worth - x[8] + x[7], system, border,
@@ -246,90 +238,3 @@ class _Interior:
         factored = self.groups.factor(inverses, own, z[6] / x[6])
         system = System(self.model, self.free, inverses, factored, self.amounts.size)
         return system, Bordered(system, *joined(parts)) if parts else None
-
-
-@dataclass(frozen=True, eq=False)
-class Direction:
-    s: FloatArray
-    y: FloatArray
-    pi: FloatArray
-    ze: FloatArray
-    t: float  # of the value at risk
-    x: Pairs
-    z: Pairs
-
-
-@dataclass(frozen=True, eq=False)
-class _Newton:
-    """Newton's system at one point: what is still off, and the factors."""
-
-    of: _Interior
-    on: list[np.ndarray]
-    x: Pairs
-    z: Pairs
-    r: Pairs  # of inequalities
-    re: FloatArray  # of exact amounts
-    rs: FloatArray  # of lines' slopes (H, n)
-    ry: FloatArray  # of groups' prices (H, G)
-    rj: FloatArray  # of groups' sums (H · G,)
-    rd: FloatArray  # of draws' outcomes (K,)
-    system: System
-    border: Bordered | None
-
-    def towards(self, target: Pairs) -> Direction:
-        """The step to x · z + target."""
-        of, x, z, r, shape = self.of, self.x, self.z, self.r, self.ry.shape
-        push_s, push_y = of._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=False)])
-        right = (-self.rs - push_s, -self.rj, -(self.ry + push_y).ravel(), -self.re)
-        dt, drawn = 0.0, []
-        if self.border is None:
-            ds, pi, y, ze = self.system.solve(*right)
-        else:
-            draws, rest = len(self.rd), np.zeros(len(self.border.rows))
-            if draws:
-                rest[-draws - 1 : -1] = target[8] / z[8] - target[7] / z[7] - self.rd
-                rest[-1] = 1 - z[7].sum()
-            (ds, pi, y, ze), more = self.border.solve(*right, rest)
-            if draws:
-                dw, dt = more[-draws - 1 : -1], float(more[-1])
-                drawn = [((target[7] - x[7] * dw) / z[7], dw), ((target[8] + x[8] * dw) / z[8], -dw)]
-        dpi, dy = pi.reshape(shape), y.reshape(shape)
-        dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(self.on, r, of._of(ds, dy), strict=False)]
-        dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(self.on, target, x, z, dx, strict=False)]
-        return Direction(ds, dy, dpi, ze, dt, dx + [a for a, _ in drawn], dz + [b for _, b in drawn])
-
-    def step(self, mu: float, pairs: int) -> tuple[float, Direction]:
-        """How far to go, and where."""
-        on, x, z = self.on, self.x, self.z
-        first = self.towards([-a * b for a, b in zip(x, z, strict=True)])
-        far = self._far(first, 1.0)
-        after = sum(float(((a + far * c) * (b + far * d)).sum())
-                    for a, b, c, d in zip(x, z, first.x, first.z, strict=True))  # fmt: skip
-        centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
-        # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
-        near = np.where(self.of.free, np.minimum(x[0], x[1]), 0.0)
-        centre = max(centre, min(mu, LAG * float((np.abs(self.rs) * near).sum()) / pairs))
-        aim = [np.where(o, centre - a * b - c * d, 0.0)
-               for o, a, b, c, d in zip(on, x, z, first.x, first.z, strict=True)]  # fmt: skip
-        direction = self.towards(aim)
-        far = self._far(direction, 0.995)
-        if far < SHORT:  # far from the central path: towards it first
-            direction = self.towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
-            far = self._far(direction, 0.995)
-        return far, direction
-
-    def _far(self, to: Direction, share: float) -> float:
-        return min(1.0, share * _longest(self.x, to.x), share * _longest(self.z, to.z))
-
-
-def _product(one: Pairs, other: Pairs) -> float:
-    return sum(float((a * b).sum()) for a, b in zip(one, other, strict=True))
-
-
-def _longest(values: Pairs, moves: Pairs) -> float:
-    """The largest step that keeps all values above 0."""
-    fastest = 0.0
-    for value, move in zip(values, moves, strict=True):
-        ratio = np.divide(move, value, out=np.zeros_like(value), where=value > 0)
-        fastest = max(fastest, -float(ratio.min(initial=0.0)))
-    return 1 / fastest if fastest > 0 else np.inf
