@@ -1,4 +1,4 @@
-"""What an interaction matrix gains where lines bring buyers to each other: regret with and without, for `regret`'s worlds.
+"""What an interaction matrix gains where lines bring buyers to each other: regret with it and without.
 
     python -m benchmarks.regret_halo --seeds 3 --processes 3
 
@@ -6,8 +6,8 @@ Policies on the scenario `halo`, all on the product's own fitted curves and step
 with one that is estimated each night. All hold what a unit could write, rules from campaigns to campaigns of a region,
 or a superset of them. Shares are of the other line's slope: a giver's cross slope over the receiver's own.
 
-The estimate: a receiver's clicks by its own spend, its platform's day and its givers' remembered spend (least squares on
-logs), pooled over regions by rule. Halo brings buyers, and clicks count them with less noise than orders.
+The estimate: a receiver's clicks by its own spend, its platform's day and its givers' remembered spend (least squares
+on logs), pooled over regions by rule. Halo brings buyers, and clicks count them with less noise than orders.
 """
 
 import argparse
@@ -43,9 +43,10 @@ def best_split(seen: Seen, response: Curves, cross: np.ndarray) -> np.ndarray:
     spend = seen.previous_cents / 100
     shares = np.clip(cross / np.maximum(response.marginal(spend), 1e-9)[:, None], -3.0, 3.0)
     np.fill_diagonal(shares, 0.0)
+    stay = scaled_status_quo(seen.previous_cents, seen.total_cents, lower, upper)
     asked = Problem([f"{at:04d}" for at in range(len(lower))], [response.response()], lower, upper,
                     Total.daily(seen.total_cents), interactions=Interactions(shares, seen.previous_cents),
-                    status_quo_cents=scaled_status_quo(seen.previous_cents, seen.total_cents, lower, upper)[None])  # fmt: skip
+                    status_quo_cents=stay[None])  # fmt: skip
     return solve(asked, most_nodes=4).cents[0]
 
 
@@ -53,18 +54,15 @@ def true_matrix(world: World) -> Policy:
     """Cross slopes of the true lasting response around yesterday's split, on fitted curves."""
 
     def policy(seen: Seen) -> np.ndarray:
-        spend, n = seen.previous_cents / 100, len(seen.line)
-        move = np.maximum(spend * 0.01, 0.01)
-        up, down = (steady_response(world, spend + sign * np.diag(move)).value for sign in (1.0, -1.0))
-        cross = ((up - down) / (2 * move[:, None])).T
-        assert cross.shape == (n, n)
-        return best_split(seen, fitted(seen), cross)
+        spend = np.maximum(seen.previous_cents / 100, 0.1)
+        up, down = (steady_response(world, spend + sign * np.diag(spend * 0.01)).value for sign in (1.0, -1.0))
+        return best_split(seen, fitted(seen), ((up - down) / (0.02 * spend[:, None])).T)
 
     return policy
 
 
 def rules(world: World, wide: bool) -> list[list[tuple[int, int]]]:
-    """Pairs (receiver, giver) by rule; `wide`: from every prospecting kind to every kind of its region, most of them 0."""
+    """Pairs (receiver, giver) by rule; `wide`: from every giving kind to every kind of its region, most of them 0."""
     lines = line_list(world)
     kinds = sorted({(lines[i].kind.name, lines[j].kind.name) for i, j in zip(*np.nonzero(halo(world)), strict=True)})
     if wide:
@@ -97,8 +95,9 @@ def elasticities(seen: Seen, pairs: list[list[tuple[int, int]]]) -> tuple[np.nda
             mine = [(r, j) for r, rule in enumerate(pairs) for i, j in rule if i == receiver]
             days = good[:, receiver] & (np.arange(len(good)) >= 7)
             others = (seen.platform == seen.platform[receiver]) & (np.arange(len(seen.line)) != receiver)
-            x = np.column_stack([np.ones(days.sum()), log_spend[days, receiver], detrended[days][:, others].mean(axis=1),
-                                 np.arange(days.sum()) / 30, given[days][:, [j for _, j in mine]]])  # fmt: skip
+            platform = detrended[days][:, others].mean(axis=1)
+            x = np.column_stack([np.ones(days.sum()), log_spend[days, receiver], platform, np.arange(days.sum()) / 30,
+                                 given[days][:, [j for _, j in mine]]])  # fmt: skip
             y, weight = log_clicks[days, receiver], np.sqrt(seen.clicks[days, receiver])
             gram = (x * weight[:, None]).T @ (x * weight[:, None]) + 1e-9 * np.eye(x.shape[1])
             beta = np.linalg.solve(gram, (x * weight[:, None]).T @ (y * weight))
@@ -143,9 +142,9 @@ HALO = {
 }
 
 
-def run(job: tuple[str, int], days: int) -> dict[str, np.ndarray]:
+def run(job: tuple[str, int], days: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     WHY.update(HALO)
-    return regret.run_seed(job, days, tuple(HALO), 0)
+    return regret.run_seed(job, days, names, 0)
 
 
 def main() -> None:
@@ -154,13 +153,15 @@ def main() -> None:
     parser.add_argument("--scenario", action="append", help="again for more; halo and calm by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--days", type=int, default=QUARTER)
+    parser.add_argument("--policy", action="append", choices=list(HALO), help="again for more; all by default")
     parser.add_argument("--processes", type=int, default=1)
     chosen = parser.parse_args()
+    names = tuple(chosen.policy or HALO)
     with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
         for name in chosen.scenario or ["halo", "calm"]:
             jobs = [(name, seed) for seed in DEVELOPMENT_SEEDS[: chosen.seeds]]
-            runs = pool.map(partial(run, days=chosen.days), jobs, chunksize=1)
-            Console(width=130).print(regret.table(name, runs, tuple(HALO), chosen.days))
+            runs = pool.map(partial(run, days=chosen.days, names=names), jobs, chunksize=1)
+            Console(width=130).print(regret.table(name, runs, names, chosen.days))
 
 
 if __name__ == "__main__":

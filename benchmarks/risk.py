@@ -4,11 +4,11 @@
     python -m benchmarks.risk --sizes 14 100 --limit 30 --draws 50
 
 One day, a fixed total, lines that saturate (Hill, n = 1, which cvxpy can state) and draws whose lines move together and
-apart. `mean`, `cvar` and `var` at 10 % are the same problem with another parameter; value at risk has no convex form, so
-no peer states it: SLSQP climbs it from the same start. Halo: a tenth of the lines, in ten groups, bring 20 % of their
-spend to ten others; cannibalisation: the same with -10 %, within steps of 25 %. Each solver runs in a process of its own
-on one thread and is stopped after the limit; ours is the best of three runs. The gap is to our bound. The last part is
-the front of two product lines: points, seconds, and how far any plan can lie beyond them.
+apart. `mean`, `cvar` and `var` at 10 % are the same problem with another parameter; value at risk has no convex form,
+so no peer states it: SLSQP climbs it from the even split. Halo: a tenth of the lines, in ten groups, bring 20 % of
+their spend to as many others; cannibalisation: the same with -10 %, within steps of 25 %. Each solver runs in a process
+of its own on one thread and is stopped after the limit; ours is the best of three runs. The gap is to our bound. The
+last part is the front of two product lines: points, seconds, and how far any plan can lie beyond them.
 """
 
 from __future__ import annotations
@@ -159,8 +159,9 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--limit", type=float, default=60, help="seconds after which a solver is stopped")
     args = parser.parse_args()
-    table = Table("kind", "lines", "solver", "seconds", "growth", "gap to our bound", title=f"{args.draws} draws")
+    out = Console(width=120)
     for kind in args.kinds:
+        table = Table("lines", "solver", "seconds", "growth", "gap to our bound", title=f"{kind}, {args.draws} draws")
         last: dict[str, tuple[int, float] | None] = dict.fromkeys(SOLVERS, (0, 0.0))
         for n in args.sizes:
             if kind not in ("mean", "cvar", "var") and n > 1_000:
@@ -171,17 +172,16 @@ def main() -> None:
                 found = apart(name, kind, n, args.draws, args.limit) if before else None
                 if before is None or found is None:
                     last[name] = None
-                    table.add_row(kind, f"{n:,}", name, f"over {args.limit:.0f}", "", "")
+                    table.add_row(f"{n:,}", name, f"over {args.limit:.0f}", "", "")
                     continue
                 seconds, value = found
                 if np.isnan(value):
                     continue
                 last[name] = n, seconds
                 growth = f"n^{np.log(seconds / before[1]) / np.log(n / before[0]):.1f}" if before[0] else ""
-                table.add_row(kind, f"{n:,}", name, f"{seconds:.3f}", growth, f"{(bound - value) / bound:.1e}")
-    out = Console(width=120)
-    out.print(table)
-    shown = Table("lines", "points", "seconds", "largest gap of a point", "distance of the front", title="two objectives")
+                table.add_row(f"{n:,}", name, f"{seconds:.3f}", growth, f"{(bound - value) / bound:.1e}")
+        out.print(table)
+    shown = Table("lines", "points", "seconds", "largest gap of a point", "distance of the front")
     for n in args.sizes:
         asked = problem("halo" if n <= 1_000 else "mean", n, 1)
         names, start = list(asked.names), time.perf_counter()
