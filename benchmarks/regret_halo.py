@@ -6,8 +6,8 @@ Policies on the scenario `halo`, all on the product's own fitted curves and step
 with one that is estimated each night. All hold what a unit could write, rules from campaigns to campaigns of a region,
 or a superset of them. Shares are of the other line's slope: a giver's cross slope over the receiver's own.
 
-The estimate: a receiver's clicks by its own spend, its platform's day and its givers' remembered spend (least squares
-on logs), pooled over regions by rule. Halo brings buyers, and clicks count them with less noise than orders.
+The estimate: a receiver's clicks by its own spend, its platform's day, its weekday and its givers' remembered spend
+(least squares on logs), pooled over regions by rule. Halo brings buyers; clicks count them with less noise than orders.
 """
 
 import argparse
@@ -96,7 +96,9 @@ def elasticities(seen: Seen, pairs: list[list[tuple[int, int]]]) -> tuple[np.nda
             days = good[:, receiver] & (np.arange(len(good)) >= 7)
             others = (seen.platform == seen.platform[receiver]) & (np.arange(len(seen.line)) != receiver)
             platform = detrended[days][:, others].mean(axis=1)
-            x = np.column_stack([np.ones(days.sum()), log_spend[days, receiver], platform, np.arange(days.sum()) / 30,
+            age = np.flatnonzero(days) / 30
+            week = np.eye(7)[np.flatnonzero(days) % 7]
+            x = np.column_stack([log_spend[days, receiver], platform, age, age**2, week,
                                  given[days][:, [j for _, j in mine]]])  # fmt: skip
             y, weight = log_clicks[days, receiver], np.sqrt(seen.clicks[days, receiver])
             gram = (x * weight[:, None]).T @ (x * weight[:, None]) + 1e-9 * np.eye(x.shape[1])
@@ -108,8 +110,8 @@ def elasticities(seen: Seen, pairs: list[list[tuple[int, int]]]) -> tuple[np.nda
             error = np.diagonal(np.linalg.inv(gram)) * rest.var() * inflated
             left += float(rest @ rest)
             for at, (rule, _) in enumerate(mine):
-                precision[rule] += 1 / error[4 + at]
-                weighted[rule] += beta[4 + at] / error[4 + at]
+                precision[rule] += 1 / error[at - len(mine)]
+                weighted[rule] += beta[at - len(mine)] / error[at - len(mine)]
         if best is None or left < best[0]:
             best = left, weighted / (precision + PRIOR**-2), np.sqrt(1 / (precision + PRIOR**-2))
     assert best is not None

@@ -115,6 +115,19 @@ def test_a_giver_gets_what_it_returns_elsewhere() -> None:
     assert usual.cents[0, 0] > 5_000
 
 
+def test_the_bound_holds_where_lines_are_eaten_up() -> None:
+    """Every plan on a grid, with shares so large that lines fall below nothing within the limits."""
+    asked = Problem(list("abc"), [Response(np.full(3, HILL), np.array([[100.0, 80.0, 60.0]]), np.array([30.0, 50, 20]),
+                                           np.ones(3), np.ones((1, 3)), np.zeros((1, 3)))],
+                    0, 10**6, Total.daily(9_000))  # fmt: skip
+    for seed in range(6):
+        asked = replace(asked, interactions=Interactions(shares(seed, 3, -1.5, -0.5)))
+        plan = solve(asked)
+        grid = [np.array([[i, j, 30 - i - j]]) * 300 for i in range(31) for j in range(31 - i)]
+        best = max(net(asked, cents) for cents in grid)
+        assert plan.upper_bound >= best and plan.value >= best * 0.98
+
+
 def test_a_line_that_others_eat_up_returns_nothing_and_not_less() -> None:
     made = Response(np.full(2, HILL), np.array([[100.0, 10.0]]), np.full(2, 50.0), np.ones(2), np.ones((1, 2)),
                     np.zeros((1, 2)))  # fmt: skip
