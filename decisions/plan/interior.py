@@ -27,6 +27,8 @@ from decisions.plan.worth import allowed
 
 MOST = 80
 "Steps, at most."
+CLOSE = 1e-6
+"What a plan's own value counts beside its bound when the best step is kept."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
 LOST = 1e20
@@ -200,13 +202,15 @@ class Interior:
             value = float(objective.worst(at.draws) @ at.draws) - model.price * float(s.sum()) * money
             bound = upper_bound(model, (at.lines, at.gradient), self.box, s * money, prices)
             met = off < max(1e-4, 1e-9 * float(s.sum()) * money)
-            if best is None or (met, -bound) > (best.met, -best.bound):
+            # Where nothing returns anything the bound is reached at once, and the plan only later.
+            if best is None or (met, -bound + CLOSE * value) > (best.met, -best.bound + CLOSE * best.value):
                 weights = objective.even if most is None else allowed(z[LINEAR], most)
                 best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step, weights), 0
             stuck += met
             round_ = stuck > ROUND and best.bound - best.value > LOOSE * abs(best.value)
             spare = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=False))
-            done = met and bound - spare - value <= tolerance * abs(float(at.lines.sum()))
+            size = max(abs(float(at.lines.sum())), model.price * float(s.sum()) * money)
+            done = met and bound - spare - value <= tolerance * size
             if done or stuck > STUCK * (1 + round_) or not 0 < mu < LOST:
                 break
             system, border = self._system(at, x, z, worth)
