@@ -4,7 +4,11 @@
 """
 
 from decisions.plan.conflict import Infeasible
-from decisions.plan.problem import Group, Override, Problem, Steps, Total
+from decisions.plan.pareto import Front, Point, front
+from decisions.plan.problem import Group, Interactions, Override, Problem, Risk, Steps, Total
 from decisions.plan.solve import Plan, solve, solve_to_target
 
-__all__ = ["Group", "Infeasible", "Override", "Plan", "Problem", "Steps", "Total", "solve", "solve_to_target"]
+__all__ = [
+    "Front", "Group", "Infeasible", "Interactions", "Override", "Plan", "Point", "Problem", "Risk", "Steps", "Total",
+    "front", "solve", "solve_to_target",
+]  # fmt: skip

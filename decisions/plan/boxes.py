@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from decisions.plan.dual import Multipliers, node_prices
-from decisions.plan.envelope import bends, envelope
+from decisions.plan.envelope import Envelope, envelope
 from decisions.plan.inner import Objective
 from decisions.plan.interior import Relaxed, relax
 from decisions.plan.model import Model
-from decisions.plan.problem import IntArray
+from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.tree import Box, narrow
 from decisions.response import saturation
 
@@ -35,14 +35,20 @@ def relaxation(model: Model, lower: IntArray, upper: IntArray) -> Node | None:
     box = narrow(model, lower, upper)
     if box is None:
         return None
-    covers = None
-    if any(bends(r) for r in model.responses):
-        covers = [envelope(r, box.lower / 100, box.upper / 100) for r in model.responses]
-    objective = Objective(model.responses, covers, model.shape[0])
+    objective = Objective(model, cover_of(model, box))
     relaxed = relax(model, objective, box, lower, upper)
     if not relaxed.met and model.rows:
         relaxed = relax(model, objective, box, lower, upper, rows_aside=0.0)
     return Node(lower, upper, box, objective, relaxed) if relaxed.met else None
+
+
+def cover_of(model: Model, box: Box) -> Envelope | None:
+    """The envelope of what is not concave within a box."""
+    low, high = box.lower / 100, box.upper / 100
+    if model.effects is not None:
+        low, high = model.effects.ends(low, high, box.node_high[:, 0] / 100)
+    ends = (model.response.effective(np.tile(end, (1, model.draws))) / model.response.k for end in (low, high))
+    return envelope(model.response, *ends)
 
 
 def settled(model: Model, node: Node, on: np.ndarray) -> tuple[IntArray, IntArray]:
@@ -62,11 +68,11 @@ def guesses(model: Model, node: Node) -> list[Node]:
     out: list[Node] = []
     spend = node.relaxed.spend * 100
     on = spend >= model.minimum / 2
-    prices = node.relaxed.prices
-    open_ = _open(model, node).any()
-    for _ in range(3 if open_ and len(spend) == 1 else 1):
-        if open_ and len(spend) == 1:
-            again = priced(model, node.objective, node.box, prices)[1][None]
+    relaxed = node.relaxed
+    each = bool(_open(model, node).any()) and len(spend) == 1 and model.effects is None
+    for _ in range(3 if each else 1):
+        if each:
+            again = priced(model, node.objective, node.box, relaxed.prices, relaxed.weights)[1][None]
             if out and (again == on).all():
                 break
             on = again
@@ -81,31 +87,38 @@ def guesses(model: Model, node: Node) -> list[Node]:
         if tried is None:
             break
         out.append(tried)
-        prices = tried.relaxed.prices
+        relaxed = tried.relaxed
     return out
 
 
 def _off_the_line(node: Node, lower: IntArray, upper: IntArray) -> tuple[IntArray, IntArray]:
     """Where the envelope is a straight line under the plan, the nearer end of it."""
-    lower, upper = lower.copy(), upper.copy()
-    spend = node.relaxed.spend
-    for response, cover in zip(node.objective.responses, node.objective.envelopes or [], strict=False):
-        x = response.effective(spend)[: len(spend)]
-        start = response.effective(node.box.lower / 100)[: len(spend)]
-        end = np.minimum(cover.touch, 1e12)[: len(spend)] * response.k
-        straight = (cover.touch[: len(spend)] > 0) & (x < end) & (x > start + 1e-3 * (end - start))
-        up = straight & (x - start >= (end - start) / 2)
-        direct = np.maximum(response.kernel[0], 1e-9)
-        reach = np.ceil(spend * 100 + (end - x) * 100 / direct).clip(0, node.box.upper).astype(np.int64)
-        lower = np.where(up, np.maximum(lower, reach), lower)
-        upper = np.where(straight & ~up, np.maximum(node.box.lower, lower), upper)
-    return lower, upper
+    cover, spend = node.objective.cover, node.relaxed.spend
+    if cover is None:
+        return lower, upper
+
+    def mean(array: FloatArray) -> FloatArray:
+        """Of draws (H, n), on the plan's own days."""
+        return np.asarray(array.reshape(len(array), node.objective.count, -1)[: len(spend)].mean(axis=1))
+
+    k = node.objective.response.k
+    x, start = mean(node.objective.reached(spend) * k), mean(node.objective.reached(node.box.lower / 100) * k)
+    end, touch = mean(np.minimum(cover.touch, 1e12) * k), mean(cover.touch)
+    straight = (touch > 0) & (x < end) & (x > start + 1e-3 * (end - start))
+    up = straight & (x - start >= (end - start) / 2)
+    direct = np.maximum(mean(node.objective.response.kernel[:1])[0], 1e-9)
+    reach = np.ceil(spend * 100 + (end - x) * 100 / direct).clip(0, node.box.upper).astype(np.int64)
+    raised = np.where(up, np.maximum(lower, reach), lower)
+    return raised, np.where(straight & ~up, np.maximum(node.box.lower, lower), upper)
 
 
-def priced(model: Model, objective: Objective, box: Box, prices: Multipliers) -> tuple[float, np.ndarray]:
+def priced(
+    model: Model, objective: Objective, box: Box, prices: Multipliers, weights: FloatArray | None = None
+) -> tuple[float, np.ndarray]:
     """For one day: the bound where each line is off, or at its best amount from the minimum on; which are on (n,).
 
-    Tighter than the relaxation, which also allows what lies between.
+    Tighter than the relaxation, which also allows what lies between. Lines must not act on each other; `weights` of
+    draws (K,) are those of a bound.
     """
     charge = node_prices(model, prices)[0]
     charge = charge[model.node]
@@ -115,13 +128,13 @@ def priced(model: Model, objective: Objective, box: Box, prices: Multipliers) ->
     ends = left, right
     for _ in range(45):
         middle = (left + right) / 2
-        rising = objective.slopes(middle[None])[1][0] > charge
+        rising = objective.slopes(middle[None], weights)[1][0] > charge
         left, right = np.where(rising, middle, left), np.where(rising, right, middle)
     at = np.where(left > ends[0], left, ends[0])
-    lines, gradient = objective.slopes(at[None])
+    lines, gradient = objective.slopes(at[None], weights)
     slope = np.where(ends[0] < ends[1], gradient[0] - charge, 0.0)
     best = lines - charge * at + np.maximum(slope * (ends[0] - at), slope * (ends[1] - at))
-    off = objective.lines(np.zeros((1, at.size)))
+    off = objective.slopes(np.zeros((1, at.size)), weights)[0]
     on = may_on & (~may_off | (best > off))
     limits = (prices.node_high * box.node_high - prices.node_low * box.node_low).sum() / 100
     limits += sum(price * row.limit for price, row in zip(prices.rows, model.rows, strict=True)) / 100
@@ -134,18 +147,18 @@ def split(model: Model, node: Node) -> list[tuple[IntArray, IntArray]] | None:
     width = node.box.upper - node.box.lower
     loss = np.zeros(model.shape)  # what the relaxation gains by line-days, about
     open_ = _open(model, node) & (spend > 0.5) & (spend < model.minimum - 0.5)
-    gradient = node.objective.slopes(node.relaxed.spend)[1]
+    objective, weights = node.objective, node.relaxed.weights
+    gradient = objective.slopes(node.relaxed.spend, weights)[1]
     loss += np.where(open_, np.minimum(spend, model.minimum - spend) / 100 * gradient, 0.0)
-    days = model.shape[0]
-    for response, cover in zip(node.objective.responses, node.objective.envelopes or [], strict=False):
-        u = response.effective(node.relaxed.spend) / response.k
-        flat = u < cover.touch
-        gap = np.where(
-            flat, response.scale * (cover.start + cover.rise * u - saturation(response.family, u, response.n)), 0
-        )
+    days, response, cover = model.shape[0], objective.response, objective.cover
+    if cover is not None:
+        u = objective.reached(node.relaxed.spend)
+        above = cover.start + cover.rise * u - saturation(response.family, u, response.n)
+        gap = np.where(u < cover.touch, response.scale * above, 0)
         for lag, share in enumerate(response.kernel[: len(gap)]):
             last = min(days, len(gap) - lag)
-            loss[:last] += np.where(width[:last] > 1, gap[lag : lag + last], 0.0) * share
+            of = (gap[lag : lag + last] * share).reshape(last, objective.count, -1)
+            loss[:last] += np.where(width[:last] > 1, np.einsum("k,tkn->tn", weights, of), 0.0)
     if loss.sum() <= LEAST * abs(node.relaxed.value):
         return None
     t, line = np.unravel_index(int(np.argmax(loss)), loss.shape)

@@ -22,6 +22,8 @@ from decisions.plan.model import Model
 from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.rounding import kept, to_cents
 from decisions.plan.switches import LINES, choose
+from decisions.plan.worth import worth
+from decisions.response import HILL
 
 CLOSE = 5e-5
 "Relative gap at which the search is done."
@@ -32,20 +34,21 @@ SOLVER = 1e-7
 @dataclass(frozen=True, eq=False)
 class Search:
     cents: IntArray  # (H, n), lines in the model's order
-    value: float  # outcome
+    value: float  # what the outcome is worth
     bound: float  # of outcome less the price of all spend
     prices: Multipliers
     gradient: FloatArray  # (H, n) of outcome, at the plan
     nodes: int
+    draws: FloatArray  # (K,) outcome of each draw
 
 
 def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None:
     """The best plan found and the bound; None where no plan was found."""
-    truth = Objective(model.responses, None, model.shape[0])
+    truth = Objective(model)
     best: tuple[float, IntArray] | None = None
 
     def net(cents: IntArray) -> float:
-        return truth.value(cents / 100) - model.price * float(cents.sum()) / 100
+        return worth(model.risk, truth.outcomes(cents / 100)) - model.price * float(cents.sum()) / 100
 
     def offer(cents: IntArray | None) -> None:
         nonlocal best
@@ -59,16 +62,17 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
         return None
     for cents in starts:
         offer(cents)
-    switched = bool(model.minimum.any()) and model.shape[0] == 1
+    switched = bool(model.minimum.any()) and model.shape[0] == 1 and model.effects is None
     ceiling = root.relaxed.bound
-    early: list[Node] = []
-    if switched and root.objective.envelopes is None and model.shape[1] <= LINES:
+    early = _above_nothing(model, root)
+    separable = switched and truth.most is None and root.objective.cover is None
+    if separable and model.shape[1] <= LINES:
         on, bound = choose(model, root.objective, root.box, root.relaxed.spend)
         ceiling = min(ceiling, bound * (1 + SOLVER))
         chosen = None if on is None else relaxation(model, *settled(model, root, on[None]))
-        early = [] if chosen is None else [chosen]
-    simple = root.objective.envelopes is None and not model.minimum.any()
-    prices, nodes, count = root.relaxed.prices, 1, 0
+        early += [] if chosen is None else [chosen]
+    simple = root.objective.cover is None and not model.minimum.any()
+    told, nodes, count = root.relaxed, 1, 0
     heap = [(-root.relaxed.bound, count, root)]
     closed = -np.inf  # the highest bound of boxes that cannot be split further
     while heap:
@@ -83,9 +87,11 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
             box = settled(model, tried, tried.relaxed.spend * 100 >= model.minimum / 2)
             offer(_cents(model, tried, *box))
             if switched:
-                ceiling = min(ceiling, priced(model, root.objective, root.box, tried.relaxed.prices)[0])
+                relaxed = tried.relaxed
+                bound = priced(model, root.objective, root.box, relaxed.prices, relaxed.weights)[0]
+                ceiling = min(ceiling, bound)
             if best is not before:
-                prices, before = tried.relaxed.prices, best
+                told, before = tried.relaxed, best
         halves = None if simple else split(model, node)
         if halves is None:
             closed = max(closed, node.relaxed.bound)
@@ -105,8 +111,18 @@ def search(model: Model, starts: Sequence[IntArray], most: int) -> Search | None
         return None
     bound = max(closed, -heap[0][0] if heap else -np.inf, best[0])
     bound = min(bound, ceiling)
-    gradient = truth.slopes(best[1] / 100)[1]
-    return Search(best[1], truth.value(best[1] / 100), max(bound, best[0]), prices, gradient, nodes)
+    draws = truth.outcomes(best[1] / 100)
+    # Draws that are equally bad at the best plan share the weight as the relaxation has it, not by their last digits.
+    gradient = truth.slopes(best[1] / 100, told.weights)[1]
+    return Search(best[1], worth(model.risk, draws), max(bound, best[0]), told.prices, gradient, nodes, draws)
+
+
+def _above_nothing(model: Model, root: Node) -> list[Node]:
+    """Where only what others take bends the curves: the plan that is best while no line falls below nothing."""
+    if root.objective.cover is None or ((model.response.family == HILL) & (model.response.n > 1)).any():
+        return []
+    relaxed = relax(model, Objective(model), root.box, root.lower, root.upper)
+    return [Node(root.lower, root.upper, root.box, root.objective, relaxed)] if relaxed.met else []
 
 
 def _cents(model: Model, node: Node, lower: IntArray, upper: IntArray) -> IntArray | None:

@@ -1,8 +1,9 @@
-"""The concave envelope of S-shaped returns over the range that a day's effective spend can reach.
+"""The concave envelope of returns that are not concave over the range that a day's effective spend can reach.
 
 A Hill curve with n > 1 bends upwards first. Its envelope over [a, b] is the straight line from a to the point whose
 tangent goes through the curve at a (or to b, where that lies further), and the curve itself from there on. It is
-nowhere below the curve, so that a bound on it is a bound on the curve (Falk & Soland 1969).
+nowhere below the curve, so that a bound on it is a bound on the curve (Falk & Soland 1969). A curve of any kind that
+other lines can push below nothing is flat there, at 0, and has the same envelope.
 """
 
 from __future__ import annotations
@@ -24,26 +25,24 @@ class Envelope:
     rise: FloatArray
 
 
-def bends(response: Response) -> bool:
-    """Whether any line returns more from its second unit than from its first."""
-    return bool(((response.family == HILL) & (response.n > 1)).any())
-
-
-def envelope(response: Response, lower: FloatArray, upper: FloatArray) -> Envelope:
-    """Over spend between `lower` and `upper` (H, n), in currency units."""
+def envelope(response: Response, a: FloatArray, b: FloatArray) -> Envelope | None:
+    """Over effective spend from `a` to `b` (T, n), over k; None where all curves are concave there."""
     shape = response.scale.shape
     touch, start, rise = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    a, b = response.effective(lower) / response.k, response.effective(upper) / response.k
     n = np.broadcast_to(response.n, shape)
-    turn = np.where(n > 1, (np.maximum(n - 1, 0) / (n + 1)) ** (1 / n), 0.0)
-    at = (response.family == HILL) & (n > 1) & (a < turn) & (b > a)
-    low, high, n = a[at], b[at], n[at]
-    family = np.full(low.shape, HILL)
+    bent = (response.family == HILL) & (n > 1)
+    if not (bent | (a < 0)).any():
+        return None
+    turn = np.where(bent, (np.maximum(n - 1, 0) / (n + 1)) ** (1 / n), 0.0)
+    nothing = (a < 0) & (b <= 0)
+    touch[nothing] = np.inf
+    at = ((bent & (a < turn)) | (a < 0)) & (b > a) & ~nothing
+    low, high, n, family = a[at], b[at], n[at], np.broadcast_to(response.family, shape)[at]
     # Between the turn and far out, the tangent's height over the curve's start falls through zero once.
     left, right = np.minimum(turn[at], high), high
     bottom = saturation(family, low, n)
     for _ in range(80):
-        middle = (left + right) / 2
+        middle = np.maximum((left + right) / 2, 1e-300)
         above = saturation(family, middle, n) - bottom < slope(family, middle, n) * (middle - low)
         left, right = np.where(above, middle, left), np.where(above, right, middle)
     touch[at] = np.where(right < high, right, np.inf)

@@ -1,79 +1,127 @@
-"""The outcome of a plan, its gradient and its curvature, for many lines at once.
+"""The outcome of a plan in every draw, its gradient and its curvature, for many lines at once.
 
-Lines do not act on each other, so the second derivative of n lines over H days is n blocks of H × H. Arrays hold
-lines last: each step of the arithmetic runs over neighbouring numbers.
+Lines act on each other through few sums at most (`effects`), so the second derivative by effective spend of n lines
+over H days is n blocks of H × H. Arrays hold lines last, and draws side by side along them: each step of the arithmetic
+runs over neighbouring numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decisions.plan.envelope import Envelope
-from decisions.plan.problem import FloatArray
+from decisions.plan.model import Model
+from decisions.plan.problem import FloatArray, IntArray
+from decisions.plan.worth import most_weight, weights_of
 from decisions.response import HILL, LOGISTIC, POWER, Response
 
 LEAST = 1e-12
 "Effective spend over k below which slopes are taken there: curves with n < 1 start with an endless one."
 
 
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A plan's outcome nearby, of the mixture of draws that was asked for."""
+
+    draws: FloatArray  # (K,) outcome of each draw
+    lines: FloatArray  # (n,) outcome of the mixture, and its
+    gradient: FloatArray  # (H, n)
+    slopes: FloatArray  # (K, H, n) gradient of each draw
+    blocks: FloatArray  # (H, H, n) minus the second derivative by effective spend before carry-over
+
+
 class Objective:
-    """Σ over draws, days and lines of outcome; with envelopes, of those instead of what bends upwards."""
+    """What draws of days and lines return; with an envelope, that instead of what is not concave.
 
-    def __init__(self, responses: Sequence[Response], envelopes: Sequence[Envelope] | None, days: int) -> None:
-        self.responses = responses
-        self.envelopes = envelopes
-        self.days = days
-        self.products = [_lag_products(r.kernel, days) for r in responses]
+    `most` is the largest weight of one draw in the measure of risk (`worth`), None where all weigh the same.
+    """
 
-    def value(self, spend: FloatArray) -> float:
-        """Outcome of a plan (H, n)."""
-        if self.envelopes is None:  # exact down to nothing spent, where `LEAST` stands for it below
-            return float(sum(response.value(spend) for response in self.responses))
-        return float(self.lines(spend).sum())
+    def __init__(self, model: Model, cover: Envelope | None = None, draws: IntArray | None = None) -> None:
+        self.model, self.cover, self.days = model, cover, model.shape[0]
+        self.response, self.count = model.response, model.draws
+        self.most = most_weight(model.risk, model.draws)
+        if draws is not None:  # the worst of these alone
+            self.response, self.cover = _part(model.response, model.draws, draws), _cover(cover, model.draws, draws)
+            self.count, self.most = len(draws), 1.0 if len(draws) > 1 else None
+        self.products = _lag_products(self.response.kernel, self.days)
+        self.even = np.full(self.count, 1 / self.count)
 
-    def lines(self, spend: FloatArray) -> FloatArray:
-        """Outcome (n,) of each line."""
-        return self.slopes(spend)[0]
+    def reached(self, spend: FloatArray) -> FloatArray:
+        """Effective spend (T, K · n) over k."""
+        effects = self.model.effects
+        direct = spend if effects is None else effects.reached(spend)
+        return np.asarray(self.response.effective(np.tile(direct, (1, self.count))) / self.response.k)
 
-    def slopes(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Outcome (n,) of each line, and the gradient (H, n)."""
-        value, gradient, _ = self._sum(spend, second=False)
-        return value, gradient
+    def by_line(self, spend: FloatArray) -> FloatArray:
+        """Outcome (K, n) of each line in each draw, exact down to nothing spent; of the curves, not of a cover."""
+        effects = self.model.effects
+        direct = spend if effects is None else effects.reached(spend)
+        daily = self.response.daily(np.tile(direct, (1, self.count)))
+        return np.asarray(daily.sum(axis=0).reshape(self.count, -1))
 
-    def curvature(self, spend: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Outcome (n,), gradient (H, n) and minus the second derivative (H, H, n)."""
-        return self._sum(spend, second=True)
+    def outcomes(self, spend: FloatArray) -> FloatArray:
+        """Outcome of a plan (H, n) in each draw (K,), as `by_line`."""
+        return np.asarray(self.by_line(spend).sum(axis=1))
 
-    def _sum(self, spend: FloatArray, second: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
-        n = spend.shape[1]
-        total, gradient = np.zeros(n), np.zeros((self.days, n))
-        blocks = np.zeros((self.days, self.days, n)) if second else np.zeros(0)
-        for at, response in enumerate(self.responses):
-            cover = None if self.envelopes is None else self.envelopes[at]
-            u = np.maximum(response.effective(spend) / response.k, LEAST)
-            value, first, curve = _derivatives(response, u, cover)
-            total += (response.scale * value).sum(axis=0)
-            gradient += _back(response, response.scale / response.k * first, self.days)
-            if second:
-                _add_blocks(blocks, -response.scale / response.k**2 * curve, self.products[at])
-        return total, gradient, blocks
+    def worst(self, draws: FloatArray) -> FloatArray:
+        """The weights (K,) of draws in the measure of these outcomes."""
+        return weights_of(draws, self.most)
+
+    def shape(self, spend: FloatArray, weights: FloatArray | None = None, second: bool = False) -> Shape:
+        """The mixture by `weights` (K,), the mean where none are given, around a plan (H, n)."""
+        response, effects, count = self.response, self.model.effects, self.count
+        weights = self.even if weights is None else weights
+        value, first, curve = _derivatives(response, self.reached(spend), self.cover)
+        each = (response.scale * value).sum(axis=0).reshape(count, -1)
+        slopes = _back(response, response.scale / response.k * first, self.days).reshape(self.days, count, -1)
+        slopes = np.ascontiguousarray(slopes.transpose(1, 0, 2))
+        if effects is not None:
+            slopes = effects.back(slopes)
+        gradient = slopes[0] if count == 1 else np.tensordot(weights, slopes, axes=1)
+        blocks = np.zeros((0, 0, 0))
+        if second:
+            blocks = _blocks(-response.scale / response.k**2 * curve, self.products, self.days, weights)
+        return Shape(each.sum(axis=1), weights @ each, gradient, slopes, blocks)
+
+    def slopes(self, spend: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Outcome (n,) of each line in a mixture of draws, and the gradient (H, n)."""
+        shape = self.shape(spend, weights)
+        return shape.lines, shape.gradient
+
+
+def _part(response: Response, count: int, draws: IntArray) -> Response:
+    def some(array: NDArray[Any]) -> NDArray[Any]:
+        return array.reshape(*array.shape[:-1], count, -1)[..., draws, :].reshape(*array.shape[:-1], -1)
+
+    return Response(some(response.family), some(response.scale), some(response.k), some(response.n),
+                    some(response.kernel), some(response.offset))  # fmt: skip
+
+
+def _cover(cover: Envelope | None, count: int, draws: IntArray) -> Envelope | None:
+    if cover is None:
+        return None
+    days = len(cover.touch)
+    parts = (x.reshape(days, count, -1)[:, draws].reshape(days, -1) for x in (cover.touch, cover.start, cover.rise))
+    return Envelope(*parts)
 
 
 def _derivatives(
     response: Response, u: FloatArray, cover: Envelope | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """h, h' and h'' at u (T, n)."""
-    family = response.family
+    family, above = response.family, np.maximum(u, LEAST)
     if (family == family[0]).all():
-        out = _family(int(family[0]), u, response.n)
+        out = _family(int(family[0]), above, response.n)
     else:
         out = np.empty_like(u), np.empty_like(u), np.empty_like(u)
         for kind in (HILL, LOGISTIC, POWER):
             at = np.flatnonzero(family == kind)
             if at.size:
-                for whole, part in zip(out, _family(kind, u[:, at], response.n[at]), strict=True):
+                for whole, part in zip(out, _family(kind, above[:, at], response.n[at]), strict=True):
                     whole[:, at] = part
     if cover is not None:
         flat = u < cover.touch
@@ -112,13 +160,13 @@ def _lag_products(kernel: FloatArray, days: int) -> list[FloatArray]:
     return [kernel[d:] * kernel[: len(kernel) - d] for d in range(min(days, len(kernel)))]
 
 
-def _add_blocks(out: FloatArray, weight: FloatArray, products: list[FloatArray]) -> None:
-    """Add Σ over days of weight · (share of day t's spend) · (share of day t''s) to (H, H, n)."""
-    horizon = len(out)
+def _blocks(at: FloatArray, products: list[FloatArray], horizon: int, weights: FloatArray) -> FloatArray:
+    """Σ over draws and days of weight · at · (share of day t's spend) · (share of day t''s): (H, H, n)."""
+    out = np.zeros((horizon, horizon, at.shape[1] // len(weights)))
     for d, product in enumerate(products):
         for t in range(horizon - d):
-            lags = min(len(product), len(weight) - t - d)
-            both = np.einsum("jn,jn->n", weight[t + d : t + d + lags], product[:lags])
-            out[t, t + d] += both
-            if d:
-                out[t + d, t] += both
+            lags = min(len(product), len(at) - t - d)
+            both = np.einsum("jn,jn->n", at[t + d : t + d + lags], product[:lags])
+            out[t, t + d] = weights @ both.reshape(len(weights), -1)
+            out[t + d, t] = out[t, t + d]
+    return out

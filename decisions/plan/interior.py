@@ -4,6 +4,7 @@ Minimise -f(s) with G (s, y) + x = h for all inequalities, x ≥ 0 their room an
 spend. Each step is Newton's on the optimality conditions with x · z driven to 0 together (predictor and corrector
 after Mehrotra 1992; for convex programs Wright, Primal-Dual Interior-Point Methods, 1997). Some ten to thirty steps
 do, whatever the number of lines, and each is a batch of small inversions and a system of the tree's size (`newton`).
+Draws of a measure of risk and interactions of lines add a border to that system (`border`), and nothing else.
 """
 
 from __future__ import annotations
@@ -13,21 +14,28 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from decisions.plan.border import Bordered, System, joined, of_draws, of_effects
+from decisions.plan.direction import LINEAR, Newton, Pairs, product
 from decisions.plan.dual import Multipliers, row_matrix, step_sums, upper_bound
-from decisions.plan.inner import Objective
+from decisions.plan.inner import Objective, Shape
 from decisions.plan.model import Model
-from decisions.plan.newton import Groups, Solver, inverse
+from decisions.plan.newton import Groups, inverse
 from decisions.plan.problem import FloatArray, IntArray
+from decisions.plan.tail import start_of
 from decisions.plan.tree import Box, node_sums, own_sums
+from decisions.plan.worth import allowed
 
 MOST = 80
 "Steps, at most."
-SHORT = 0.1
-"Share of a step below which the next one only centres."
-LAG = 0.1
-"Share of what slopes are still off by that x · z stays above."
+CLOSE = 1e-6
+"What a plan's own value counts beside its bound when the best step is kept."
 STUCK = 10
 "Steps without a better bound after which rounding is what is left."
+LOST = 1e20
+"Room times price above which nothing comes back."
+ROUND, LOOSE, DAMPED = 3, 1e-5, 0.4
+"""Steps without a better bound after which steps are shortened, while the relative gap is above `LOOSE`: on curves that
+are steep at nothing, whole Newton steps can go round in circles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +45,10 @@ class Relaxed:
     spend: FloatArray
     prices: Multipliers
     bound: float
-    value: float  # outcome less the price of all spend
+    value: float  # what the outcome is worth less the price of all spend
     met: bool
     steps: int
-
-
-Pairs = list[FloatArray]
-"What each kind of inequality has: lower bounds, upper bounds, rises, falls (…, n), groups' lows, highs, rows."
+    weights: FloatArray  # (K,) of draws, in the bound
 
 
 def relax(
@@ -62,10 +67,12 @@ def relax(
     Where `rows_aside` and `steps_aside` are 1, rows and steps keep some cents of room, so that whole cents keep them
     too.
     """
-    return _Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
+    # Where lines take all from each other slopes can run away: such numbers end the method, and the best so far counts.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Interior(model, objective, box, lower, upper, rows_aside, steps_aside).solve(tolerance)
 
 
-class _Interior:
+class Interior:
     """One solve; amounts are in units of `money`, outcomes in units of `worth`, so that numbers are near 1."""
 
     def __init__(
@@ -116,7 +123,7 @@ class _Interior:
     def _start(self) -> FloatArray:
         """Where to begin (H, n, cents): lines fill up to their bounds in proportion to what saturates them."""
         box, room = self.box, self.box.upper - self.box.lower
-        half = np.mean([r.k for r in self.model.responses], axis=0) * 100
+        half = self.objective.response.k.reshape(self.objective.count, -1).mean(axis=0) * 100
         width = np.minimum(room, 4 * half + 1)
         low, most = box.lower.sum(axis=1), width.sum(axis=1)
         target = np.clip(low + most / 4, box.node_low[:, 0], box.node_high[:, 0])
@@ -130,12 +137,12 @@ class _Interior:
         parts = np.where((near < 0.9)[:, None], near[:, None] * width, far[:, None] * room)
         return np.asarray(box.lower + np.clip(parts, 1e-4 * width, 0.9 * room))
 
-    def _of(self, s: FloatArray, y: FloatArray) -> Pairs:
+    def linear(self, s: FloatArray, y: FloatArray) -> Pairs:
         """G (s, y)."""
         model = self.model
         return [-s, s, s[1:] - model.rise * s[:-1], model.fall * s[:-1] - s[1:], -y, y, self.rows @ y.ravel()]
 
-    def _back(self, z: Pairs) -> tuple[FloatArray, FloatArray]:
+    def back(self, z: Pairs) -> tuple[FloatArray, FloatArray]:
         """G' z, of lines (H, n) and of groups (H, G)."""
         y = z[5] - z[4]
         if z[6].size:
@@ -170,113 +177,68 @@ class _Interior:
         return out, (weights[4] + weights[5]).ravel()
 
     def solve(self, tolerance: float) -> Relaxed:
-        model, on, s = self.model, self.on, self.s
-        shape, money = model.node_low.shape, self.money
-        lines, gradient, hessian = self.objective.curvature(s * money)
-        steepest = np.abs(np.where(self.free, np.maximum(gradient, model.price) * s, 0)).sum()
+        model, on, s, objective = self.model, self.on, self.s, self.objective
+        shape, money, most = model.node_low.shape, self.money, objective.most
+        at = objective.shape(s * money, second=True)
+        steepest = np.abs(np.where(self.free, np.maximum(at.gradient, model.price) * s, 0)).sum()
         worth = float(steepest) / max(int(self.free.sum()), 1) * money or 1.0
-        y, pi, ze = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size)
+        y, pi, ze, t = node_sums(model, s), np.zeros(shape), np.zeros(self.amounts.size), 0.0
         x = [np.where(o, h - g if i < 2 else np.maximum(h - g, 0.1), 1.0)
-             for i, (o, h, g) in enumerate(zip(on, self.h, self._of(s, y), strict=True))]  # fmt: skip
+             for i, (o, h, g) in enumerate(zip(on, self.h, self.linear(s, y), strict=True))]  # fmt: skip
         z = [np.where(o, 0.1 / a, 0.0) for o, a in zip(on, x, strict=True)]
+        if most is not None:
+            t, above, below, weight = start_of(at.draws / worth, most, 0.1)
+            x, z, on = [*x, above, below], [*z, weight, most - weight], [*on, *np.ones((2, weight.size), dtype=bool)]
+            at = objective.shape(s * money, allowed(weight, most), second=True)
         pairs = max(sum(int(o.sum()) for o in on), 1)
         best: Relaxed | None = None
         stuck = 0
         for step in range(MOST):
-            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self._of(s, y), x, self.h, strict=True)]
+            r = [np.where(o, g + a - h, 0.0) for o, g, a, h in zip(on, self.linear(s, y), x, self.h, strict=False)]
             re = self.exact @ y.ravel() - self.amounts
             off = max(float(np.abs(a).max(initial=0)) for a in (*r, re)) * money
-            mu = _product(x, z) / pairs
+            mu = product(x, z) / pairs
             prices = self._multipliers(z, ze, worth / money)
-            value = float(lines.sum()) - model.price * float(s.sum()) * money
-            bound = upper_bound(model, (lines, gradient), self.box, s * money, prices)
+            value = float(objective.worst(at.draws) @ at.draws) - model.price * float(s.sum()) * money
+            bound = upper_bound(model, (at.lines, at.gradient), self.box, s * money, prices)
             met = off < max(1e-4, 1e-9 * float(s.sum()) * money)
-            if best is None or (met, -bound) > (best.met, -best.bound):
-                best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step), 0
+            # Where nothing returns anything the bound is reached at once, and the plan only later.
+            if best is None or (met, -bound + CLOSE * value) > (best.met, -best.bound + CLOSE * best.value):
+                weights = objective.even if most is None else allowed(z[LINEAR], most)
+                best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step, weights), 0
             stuck += met
-            done = met and bound - worth * _product(z, self.spare) - value <= tolerance * abs(float(lines.sum()))
-            if done or stuck > STUCK or not mu > 0:
+            round_ = stuck > ROUND and best.bound - best.value > LOOSE * abs(best.value)
+            spare = worth * sum(float((a * b).sum()) for a, b in zip(z, self.spare, strict=False))
+            size = max(abs(float(at.lines.sum())), model.price * float(s.sum()) * money)
+            done = met and bound - spare - value <= tolerance * size
+            if done or stuck > STUCK * (1 + round_) or not 0 < mu < LOST:
                 break
-            inverses, own = self._inverses(hessian * (money**2 / worth), [b / a for a, b in zip(x, z, strict=True)])
-            back_s, back_y = self._back(z)
+            system, border = self._system(at, x, z, worth)
+            back_s, back_y = self.back(z)
             ry = (self.groups.sums.T @ pi.ravel() + self.exact.T @ ze).reshape(shape) + back_y
             ry[:, 0] += model.price * money / worth
-            newton = _Newton(
-                self, x, z, r, re, -gradient * (money / worth) + pi[:, model.node] + back_s, ry,
-                own_sums(model, s).ravel() + self.groups.sums @ y.ravel(), inverses,
-                self.groups.factor(inverses, own, z[6] / x[6]),
+            newton = Newton(
+                self, on, x, z, r, re, -at.gradient * (money / worth) + pi[:, model.node] + back_s, ry,
+                own_sums(model, s).ravel() + self.groups.sums @ y.ravel(),
+                np.zeros(0) if most is None else t - at.draws / worth - x[8] + x[7], system, border,
             )  # fmt: skip
-            far, (ds, dy, dpi, dze, dx, dz) = newton.step(mu, pairs)
-            s, y, pi, ze = s + far * ds, y + far * dy, pi + far * dpi, ze + far * dze
-            x = [a + far * d for a, d in zip(x, dx, strict=True)]
-            z = [b + far * d for b, d in zip(z, dz, strict=True)]
-            lines, gradient, hessian = self.objective.curvature(s * money)
+            far, go = newton.step(mu, pairs)
+            far *= DAMPED if round_ else 1.0
+            s, y, pi, ze, t = s + far * go.s, y + far * go.y, pi + far * go.pi, ze + far * go.ze, t + far * go.t
+            x = [a + far * d for a, d in zip(x, go.x, strict=True)]
+            z = [b + far * d for b, d in zip(z, go.z, strict=True)]
+            at = objective.shape(s * money, None if most is None else allowed(z[LINEAR], most), second=True)
         assert best is not None
         return best
 
-
-Direction = tuple[FloatArray, FloatArray, FloatArray, FloatArray, Pairs, Pairs]
-
-
-@dataclass(frozen=True, eq=False)
-class _Newton:
-    """Newton's system at one point: what is still off, and the factors."""
-
-    of: _Interior
-    x: Pairs
-    z: Pairs
-    r: Pairs  # of inequalities
-    re: FloatArray  # of exact amounts
-    rs: FloatArray  # of lines' slopes (H, n)
-    ry: FloatArray  # of groups' prices (H, G)
-    rj: FloatArray  # of groups' sums (H · G,)
-    inverses: FloatArray
-    factored: Solver
-
-    def towards(self, target: Pairs) -> Direction:
-        """The step to x · z + target."""
-        of, x, z, r = self.of, self.x, self.z, self.r
-        model, shape = of.model, self.ry.shape
-        push_s, push_y = of._back([(t + b * c) / a for t, a, b, c in zip(target, x, z, r, strict=True)])
-        right = np.where(of.free, -self.rs - push_s, 0.0)
-        h = np.einsum("tun,un->tn", self.inverses, right)
-        pi, y, ze = self.factored(-self.rj - own_sums(model, h).ravel(), -(self.ry + push_y).ravel(), -self.re)
-        dpi, dy = pi.reshape(shape), y.reshape(shape)
-        ds = h - np.einsum("tun,un->tn", self.inverses, dpi[:, model.node])
-        dx = [np.where(o, -c - g, 0.0) for o, c, g in zip(of.on, r, of._of(ds, dy), strict=True)]
-        dz = [np.where(o, (t - b * d) / a, 0.0) for o, t, a, b, d in zip(of.on, target, x, z, dx, strict=True)]
-        return ds, dy, dpi, ze, dx, dz
-
-    def step(self, mu: float, pairs: int) -> tuple[float, Direction]:
-        """How far to go, and where."""
-        on, x, z = self.of.on, self.x, self.z
-        *_, dx, dz = self.towards([-a * b for a, b in zip(x, z, strict=True)])
-        far = self._far(dx, dz, 1.0)
-        after = sum(float(((a + far * c) * (b + far * d)).sum()) for a, b, c, d in zip(x, z, dx, dz, strict=True))
-        centre = mu * min(1.0, max(after / pairs / mu, 1e-4)) ** 3
-        # Pairs that vanish before slopes agree would leave lines at a bound where they do not belong.
-        near = np.where(self.of.free, np.minimum(x[0], x[1]), 0.0)
-        centre = max(centre, min(mu, LAG * float((np.abs(self.rs) * near).sum()) / pairs))
-        aim = [np.where(o, centre - a * b - c * d, 0.0) for o, a, b, c, d in zip(on, x, z, dx, dz, strict=True)]
-        direction = self.towards(aim)
-        far = self._far(direction[4], direction[5], 0.995)
-        if far < SHORT:  # far from the central path: towards it first
-            direction = self.towards([np.where(o, mu - a * b, 0.0) for o, a, b in zip(on, x, z, strict=True)])
-            far = self._far(direction[4], direction[5], 0.995)
-        return far, direction
-
-    def _far(self, dx: Pairs, dz: Pairs, share: float) -> float:
-        return min(1.0, share * _longest(self.x, dx), share * _longest(self.z, dz))
-
-
-def _product(one: Pairs, other: Pairs) -> float:
-    return sum(float((a * b).sum()) for a, b in zip(one, other, strict=True))
-
-
-def _longest(values: Pairs, moves: Pairs) -> float:
-    """The largest step that keeps all values above 0."""
-    fastest = 0.0
-    for value, move in zip(values, moves, strict=True):
-        ratio = np.divide(move, value, out=np.zeros_like(value), where=value > 0)
-        fastest = max(fastest, -float(ratio.min(initial=0.0)))
-    return 1 / fastest if fastest > 0 else np.inf
+    def _system(self, at: Shape, x: Pairs, z: Pairs, worth: float) -> tuple[System, Bordered | None]:
+        """The factored system of a step; with a border where draws or interactions ask for one."""
+        blocks, parts = at.blocks * (self.money**2 / worth), []
+        if self.model.effects is not None:
+            parts.append(of_effects(self.model.effects, blocks))
+        if self.objective.most is not None:
+            parts.append(of_draws(at.slopes * (self.money / worth), x[7] / z[7] + x[8] / z[8]))
+        inverses, own = self._inverses(blocks, [b / a for a, b in zip(x, z, strict=True)])
+        factored = self.groups.factor(inverses, own, z[6] / x[6])
+        system = System(self.model, self.free, inverses, factored, self.amounts.size)
+        return system, Bordered(system, *joined(parts)) if parts else None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from decisions.plan.effects import Effects, effects
 from decisions.plan.limits import TOTAL, Row, first_step, group_limits, line_bounds, step_rule
-from decisions.plan.problem import FloatArray, Group, IntArray, Problem, TextArray
+from decisions.plan.problem import FloatArray, Group, IntArray, Problem, Risk, TextArray
 from decisions.response import HILL, LOGISTIC, POWER, Response
 
 
@@ -20,7 +21,10 @@ from decisions.response import HILL, LOGISTIC, POWER, Response
 class Model:
     order: IntArray  # (n,) where each line stood in the problem
     names: list[str]
-    responses: list[Response]
+    response: Response  # draw after draw along its lines: (T, K · n)
+    draws: int
+    risk: Risk
+    effects: Effects | None  # of lines on each other
     lower: IntArray  # (H, n) cents
     upper: IntArray
     lower_from: TextArray  # (H, n) 'floor', 'step', 'override …'
@@ -60,7 +64,7 @@ def build(problem: Problem) -> Model:
     order = np.array(sorted(range(n), key=lambda i: (node[i], problem.names[i])), dtype=np.int64)
     names = [problem.names[i] for i in order]
     weights = np.ones(n) if problem.weights is None else np.asarray(problem.weights, dtype=np.float64)
-    responses = [_ordered(r, order, weights / len(problem.responses)) for r in problem.responses]
+    response = _stacked(problem.responses, order, weights)
     minimum = np.broadcast_to(np.asarray(problem.minimum_cents, dtype=np.int64), n)[order]
     lower, upper, lower_from, upper_from = line_bounds(problem, days, n, order, names)
     rise, fall, reach = step_rule(problem, order, minimum)
@@ -73,8 +77,10 @@ def build(problem: Problem) -> Model:
     on = (minimum > 0) & (lower > 0)
     lower = np.where(on, np.maximum(lower, np.minimum(minimum, upper)), lower)
     low, high, low_from, high_from, rows = group_limits(problem, days, groups, parent)
-    return Model(order, names, responses, lower, upper, lower_from, upper_from, minimum, node[order], groups, parent,
-                 low, high, low_from, high_from, rows, rise, fall, reach, stepped, problem.total.price)  # fmt: skip
+    between = None if problem.interactions is None else effects(problem.interactions, order, days)
+    return Model(order, names, response, len(problem.responses), problem.risk, between, lower, upper, lower_from,
+                 upper_from, minimum, node[order], groups, parent, low, high, low_from, high_from, rows, rise, fall,
+                 reach, stepped, problem.total.price)  # fmt: skip
 
 
 def _twice(names: Sequence[str]) -> str:
@@ -100,13 +106,25 @@ def _check_responses(problem: Problem, days: int, n: int) -> None:
         raise ValueError("weights of lines must be 0 or more")
     if not problem.total.price >= 0:
         raise ValueError("the price of money must be 0 or more")
+    if problem.risk.measure not in ("mean", "var", "cvar") or not 0 < problem.risk.level <= 1:
+        raise ValueError(f"risk is 'mean', 'var' or 'cvar' at a level above 0 and up to 1, not {problem.risk}")
 
 
-def _ordered(response: Response, order: IntArray, weights: FloatArray) -> Response:
-    scale = np.ascontiguousarray((response.scale * weights)[:, order])
-    kernel, offset = np.ascontiguousarray(response.kernel[:, order]), response.offset[:, order]
-    family, k, n = response.family[order], response.k[order], response.n[order]
-    return replace(response, family=family, scale=scale, k=k, n=n, kernel=kernel, offset=offset)
+def _stacked(responses: Sequence[Response], order: IntArray, weights: FloatArray) -> Response:
+    """All draws as one response; days and lags that a draw does not have return nothing."""
+    days, lags = max(len(r.scale) for r in responses), max(len(r.kernel) for r in responses)
+
+    def rows(parts: list[FloatArray], size: int) -> FloatArray:
+        out = np.zeros((size, len(order) * len(parts)))
+        for at, part in enumerate(parts):
+            out[: len(part), at * len(order) : (at + 1) * len(order)] = part[:, order]
+        return out
+
+    return Response(
+        np.concatenate([r.family[order] for r in responses]), rows([r.scale * weights for r in responses], days),
+        np.concatenate([r.k[order] for r in responses]), np.concatenate([r.n[order] for r in responses]),
+        rows([r.kernel for r in responses], lags), rows([r.offset for r in responses], days),
+    )  # fmt: skip
 
 
 def _tree(problem: Problem) -> tuple[list[str], IntArray, dict[str, int]]:

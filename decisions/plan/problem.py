@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from decisions.response import Response
 
@@ -97,9 +99,36 @@ class Override:
     last_day: int | None = None
 
 
+@dataclass(frozen=True)
+class Risk:
+    """What a plan is worth when its outcome differs from draw to draw: one number, to be maximised.
+
+    `mean`: the mean over draws. `var`, value at risk: what all but the worst `level` of draws reach. `cvar`,
+    conditional value at risk: the mean of the worst `level` of draws (Rockafellar & Uryasev 2000), never above the
+    other two. Smaller levels are more careful; at level 1 `cvar` is the mean.
+    """
+
+    measure: Literal["mean", "var", "cvar"] = "mean"
+    level: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Halo and cannibalisation: what is spent on one line works in part for another, or against it.
+
+    Line i's curve answers to `s_i + Σ_j shares[i, j] · (s_j - usual_j)` of each day instead of s_i, before carry-over.
+    Above 0 is halo, below it cannibalisation. `usual_cents` is what the curves already hold: 0 where they were fitted
+    to effective spend, the givers' usual spend where to each line's own. After carry-over effective spend below 0
+    counts as 0: a line that others eat up returns nothing, not less than that.
+    """
+
+    shares: sparse.csr_array | FloatArray  # (n, n), 0 on the diagonal
+    usual_cents: ArrayLike = 0  # (n,)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Maximise the mean of `responses` (draws of the same lines), each line's outcome times its weight."""
+    """Maximise what `responses` (draws of the same lines) are worth by `risk`, each line's outcome times its weight."""
 
     names: Sequence[str]
     responses: Sequence[Response]
@@ -113,3 +142,5 @@ class Problem:
     overrides: Sequence[Override] = ()
     weights: FloatArray | None = None  # (n,)
     status_quo_cents: IntArray | None = field(default=None)  # (H, n): the plan is never worse, if this one is allowed
+    risk: Risk = Risk()
+    interactions: Interactions | None = None

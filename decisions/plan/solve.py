@@ -5,8 +5,7 @@ Same problem, same cents: nothing here looks at a clock or draws a number.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from decisions.plan.branch import Search, search
 from decisions.plan.conflict import Infeasible, explain
 from decisions.plan.model import Model, build
 from decisions.plan.prices import Price, binding, price_list
-from decisions.plan.problem import FloatArray, IntArray, Problem, TextArray, Total
+from decisions.plan.problem import FloatArray, IntArray, Problem, Risk, TextArray, Total
+from decisions.plan.quantile import at_quantile
 from decisions.plan.rounding import kept, to_cents
 
 
@@ -23,19 +23,26 @@ class Plan:
     """Budgets of H days × n lines with their proof. Outcome is in the unit of the response."""
 
     cents: IntArray  # (H, n)
-    value: float  # expected outcome of the plan, days of carry-over included
-    upper_bound: float  # no plan within the limits is expected to return more (flexible: net of money's price)
+    value: float  # what the outcome is worth by the problem's measure of risk, days of carry-over included
+    upper_bound: float  # no plan within the limits is worth more (flexible: net of money's price)
     gap: float  # (bound - value) / bound
     prices: list[Price]  # what each limit costs
     money_price: FloatArray  # (H, n) what a line's next unit must return for it to get it
     binding: TextArray  # (H, n) the limit that holds a line there, '' where it is free
     nodes: int  # relaxations solved: 1 for concave responses
+    draws: FloatArray  # (K,) outcome of the plan in each draw
 
 
 def solve(problem: Problem, *, most_nodes: int = 60) -> Plan:
     """The best plan. Raises Infeasible with the conflict and the cheapest repair, ValueError on bad input."""
     model = build(problem)
-    found = search(model, _starts(problem, model), most_nodes)
+    starts = _starts(problem, model)
+    if model.risk.measure != "var" or model.draws == 1:
+        found = search(model, starts, most_nodes)
+    else:
+        found = search(replace(model, risk=replace(model.risk, measure="cvar")), starts, most_nodes)
+        evenly = search(replace(model, risk=Risk()), starts, most_nodes)
+        found = found and at_quantile(model, found, [*starts, *([] if evenly is None else [evenly.cents])])
     if found is None:
         raise explain(model)
     return _plan(model, found)
@@ -74,6 +81,7 @@ def _plan(model: Model, found: Search) -> Plan:
         held.money_price[:, back],
         held.names[:, back],
         found.nodes,
+        found.draws,
     )
 
 
@@ -87,8 +95,7 @@ def solve_to_target(problem: Problem, *, cost_per_outcome: float, most_nodes: in
         raise ValueError("a target cost must be above 0")
 
     def at(price: float) -> Plan:
-        total = dataclasses.replace(problem.total, price=price)
-        return solve(dataclasses.replace(problem, total=total), most_nodes=most_nodes)
+        return solve(replace(problem, total=replace(problem.total, price=price)), most_nodes=most_nodes)
 
     def good(plan: Plan) -> bool:
         return float(plan.cents.sum()) / 100 <= cost_per_outcome * plan.value

@@ -46,6 +46,19 @@ def problem(seed: int, most_lines: int = 12, most_days: int = 4) -> Problem:
                    status_quo_cents=np.tile(stay, (days, 1)))  # fmt: skip
 
 
+def uncertain(asked: Problem, seed: int, draws: int) -> Problem:
+    """The problem with draws around its response: what lines share, and what is each line's own."""
+    random, made = np.random.default_rng(seed), asked.responses[0]
+    n = len(asked.names)
+    spread = random.choice([0.1, 0.4])
+    drawn = [
+        replace(made, scale=made.scale * np.exp(spread * (random.normal() + random.normal(size=n))),
+                k=made.k * np.exp(spread * random.normal(size=n)))
+        for _ in range(draws)
+    ]  # fmt: skip
+    return replace(asked, responses=drawn)
+
+
 def _groups(random: np.random.Generator, names: list[str], stay: np.ndarray, days: int) -> list[Group]:
     """Regions with platforms below them, each with limits that `stay` keeps with a little room."""
     spent = dict(zip(names, stay.tolist(), strict=True))
@@ -121,7 +134,23 @@ def broken(asked: Problem, cents: np.ndarray) -> list[str]:
     return out
 
 
+def outcomes(asked: Problem, cents: np.ndarray) -> np.ndarray:
+    """Outcome of a plan in each draw, lines' weights aside."""
+    spend = cents / 100
+    if asked.interactions is not None:
+        shares = np.asarray(asked.interactions.shares)
+        spend = spend + (spend - np.asarray(asked.interactions.usual_cents) / 100) @ shares.T
+    return np.array([float(r.value(spend)) for r in asked.responses])
+
+
 def net(asked: Problem, cents: np.ndarray) -> float:
-    """Outcome of a plan less the price of its money."""
-    value = np.mean([float(r.value(cents / 100)) for r in asked.responses])
+    """What a plan is worth, by sorting its draws, less the price of its money."""
+    ordered, level = np.sort(outcomes(asked, cents)), asked.risk.level * len(asked.responses)
+    value = ordered.mean()
+    if asked.risk.measure == "var":
+        value = ordered[max(int(np.ceil(level - 1e-9)), 1) - 1]
+    if asked.risk.measure == "cvar":
+        whole = int(level + 1e-9)
+        value = (ordered[:whole].sum() + (level - whole) * ordered[min(whole, len(ordered) - 1)]) / level
+        value = ordered[0] if level < 1 else value
     return float(value) - asked.total.price * float(cents.sum()) / 100

@@ -3,7 +3,6 @@
 import itertools
 from dataclasses import replace
 
-import cvxpy
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -17,13 +16,17 @@ from decisions.plan.model import build
 from decisions.plan.tree import narrow
 from decisions.response import HILL, LOGISTIC, POWER, Response
 from tests.code.plan_example import broken, net, problem, response
+from tests.code.plan_peer import general
 
 seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seeds)
 @example(740876405)  # nothing is spent, on power curves that start with an endless slope
-@settings(deadline=None, max_examples=100, derandomize=True)  # one in 3,500 has a larger gap: docs/roadmap.md
+@example(841804460)  # whole Newton steps go round in circles
+@example(382)  # what is spent returns nothing
+@example(2559)  # the same: the bound is reached before the plan
+@settings(deadline=None, max_examples=100, derandomize=True)
 def test_limits_are_kept_to_the_cent_and_the_gap_is_small(seed: int) -> None:
     asked = problem(seed)
     plan = solve(asked)
@@ -32,7 +35,7 @@ def test_limits_are_kept_to_the_cent_and_the_gap_is_small(seed: int) -> None:
     assert plan.value == pytest.approx(float(asked.responses[0].value(plan.cents / 100)))
     assert plan.value <= plan.upper_bound
     # Whole cents cost a cent a line-day or so, more where a small share ties a large total to them.
-    steepest = float(asked.responses[0].gradient(np.maximum(plan.cents, 100) / 100).max())
+    steepest = max(float(asked.responses[0].gradient(np.maximum(plan.cents, 100) / 100).max()), asked.total.price)
     assert plan.upper_bound - plan.value <= 1e-3 * plan.upper_bound + 0.05 * plan.cents.size * steepest + 1e-9
     assert net(asked, plan.cents) >= net(asked, asked.status_quo_cents)
 
@@ -99,59 +102,9 @@ def test_the_bound_holds_at_any_point_and_any_prices(seed: int, other: int) -> N
     high = np.where(model.node_high < 10**13, some(days, size), 0)
     prices = Multipliers(some(days, size), high, rows, some(days - 1, n) * model.stepped,
                          some(days - 1, n) * model.stepped)  # fmt: skip
-    objective = Objective(model.responses, None, days)
+    objective = Objective(model)
     bound = upper_bound(model, objective.slopes(point), box, point, prices)
     assert bound >= max(net(asked, asked.status_quo_cents), net(asked, solve(asked).cents)) - 1e-6
-
-
-def general(asked: Problem) -> float:
-    """The same by cvxpy and Clarabel, for HILL with n = 1 and POWER, in units of each line's k."""
-    made, days, n = asked.responses[0], asked.days, len(asked.names)
-    spend = cvxpy.Variable((days, n))
-    outcome = 0
-    for day in range(len(made.scale)):
-        u = made.offset[day] / made.k
-        for lag in range(min(day + 1, len(made.kernel))):
-            if day - lag < days:
-                u = u + cvxpy.multiply(made.kernel[lag], spend[day - lag])
-        for line in range(n):
-            scale = made.scale[day, line]
-            hill = 1 - cvxpy.inv_pos(1 + u[line])
-            outcome += scale * (hill if made.family[line] == HILL else cvxpy.power(u[line], made.n[line]))
-    money = cvxpy.multiply(spend, np.tile(made.k, (days, 1)))
-    total = cvxpy.sum(money, axis=1)
-    limits = [money >= np.asarray(asked.lower_cents) / 100, money <= np.asarray(asked.upper_cents) / 100]
-    limits.append(total == np.broadcast_to(np.asarray(asked.total.low_cents), days) / 100)
-    if asked.steps is not None:
-        before, relative = asked.steps.previous_cents / 100, asked.steps.share * asked.steps.previous_cents
-        share = np.where(relative >= asked.steps.least_cents, asked.steps.share, 0)
-        reach = np.where(relative >= asked.steps.least_cents, 0, asked.steps.least_cents) / 100
-        for day in range(days):
-            limits.append(money[day] <= cvxpy.multiply(1 + share, before) + reach)
-            limits.append(money[day] >= cvxpy.multiply(1 - share, before) - reach)
-            before = money[day]
-    names = list(asked.names)
-    for group in asked.groups:
-        inside = [names.index(name) for child in asked.groups for name in child.lines
-                  if group.name in (child.name, child.parent)]  # fmt: skip
-        mine = cvxpy.sum(money[:, inside], axis=1)
-        whole = total
-        if group.share_of == "parent" and group.parent:
-            with_it = [
-                names.index(name) for child in asked.groups for name in child.lines if child.parent == group.parent
-            ]
-            whole = cvxpy.sum(money[:, with_it], axis=1)
-        if group.floor_cents is not None:
-            limits.append(mine >= group.floor_cents / 100)
-        if group.cap_cents is not None:
-            limits.append(mine <= group.cap_cents / 100)
-        if group.horizon_cap_cents is not None:
-            limits.append(cvxpy.sum(mine) <= group.horizon_cap_cents / 100)
-        if group.share_low is not None:
-            limits.append(mine >= group.share_low * whole)
-        if group.share_high is not None:
-            limits.append(mine <= group.share_high * whole)
-    return float(cvxpy.Problem(cvxpy.Maximize(outcome), limits).solve(solver=cvxpy.CLARABEL))
 
 
 @given(seeds)
@@ -216,7 +169,7 @@ def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price:
     assert box is not None
     zero = np.zeros((1, 1))
     prices = Multipliers(zero, zero + price, np.zeros(0), np.zeros((0, 5)), np.zeros((0, 5)))
-    bound, _ = priced(model, Objective(model.responses, None, 1), box, prices)
+    bound, _ = priced(model, Objective(model), box, prices)
     for _ in range(50):
         on = random.random(5) < 0.5
         left = 9_000 - (minimum * on).sum()
