@@ -74,7 +74,7 @@ def test_a_first_night_explains_its_budgets_by_its_data_and_its_step() -> None:
 @pytest.mark.parametrize(("cause", "terms", "people"), [
     ("total", {"total": "930.00"}, []),
     ("person", {}, [override(amount=Decimal("300.00"))]),
-    ("limit", {"groups": [UnitGroup(name="North", lines=["alpha", "beta"], floor="420.00")]}, []),
+    ("limit", {"groups": [UnitGroup(name="North", lines=["alpha", "beta"], floor="600.00")]}, []),
     ("total", {}, [override(kind="monthly_total", line_id=None, amount=Decimal("28830.00"),
                             until=D + timedelta(days=31))]),
 ])  # fmt: skip

@@ -178,6 +178,9 @@ def nights() -> list[ReportData]:
         return quiet(budgets=rows)
 
     spent = float(sum(r["spend"] for r in data.history.to_pylist() if r["business_date"] >= date(2026, 6, 1)))
+    applied = example().applied
+    assert applied is not None
+    ignored = with_column(applied, "difference", [-value for value in applied["released_budget"].to_pylist()])
     slow = pa.Table.from_pylist([
         {"line_id": "line-0000", "line_name": "a", "business_date": NIGHT - timedelta(days=n),
          "planned_budget": Decimal(1), "spend": Decimal("0.05")} for n in range(3)])  # fmt: skip
@@ -186,7 +189,7 @@ def nights() -> list[ReportData]:
         quiet(steps=[{"job": "land", "status": "failed", "seconds": 1.0, "reason": "no disk"}]),
         quiet(plan_vs_actual=with_column(plan, "spend", spend)), quiet(quarantine=quarantine()),
         bound("cap", 2.0), bound("floor", 0.5), bound("lock", 2.0, "locked"), quiet(limits=example().limits),
-        quiet(period=replace(JUNE, total=Decimal(round(spent / 2)))),
+        quiet(period=replace(JUNE, total=Decimal(round(spent / 2)))), quiet(applied=ignored),
         quiet(period=replace(JUNE, total=Decimal(round(spent * 3))), plan_vs_actual=slow),
     ]  # fmt: skip
 
@@ -219,7 +222,7 @@ def test_the_document_and_the_page_are_written_from_the_same_playbook(tmp_path: 
 def test_what_an_operator_needs_first_comes_first_and_every_link_leads_somewhere(tmp_path: Path) -> None:
     text = render(replace(example(), period=JUNE), tmp_path).read_text()
     order = re.findall(r'<section id="(\w+)"', text)
-    first = ["todo", "changes", "budgets", "apply", "pace", "plan", "limits", "people"]
+    first = ["todo", "changes", "budgets", "apply", "settings", "pace", "plan", "limits", "people"]
     assert order[: len(first)] == first
     assert order[-2:] == ["problems", "steps"]
     assert set(re.findall(r'<a href="#(\w+)"', text)) <= {*order, "top", *re.findall(r'id="(playbook-\w+)"', text)}
