@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from benchmarks import hill_fit
 from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves
-from decisions.fitting import fit, history
+from decisions.fitting import Fitted, fit, history
 from decisions.fitting.simple import SIMPLE, as_curves
 from decisions.jobs.allocate import NO_CAP
 from decisions.jobs.curves import LEAST_KNOWN
@@ -49,8 +49,8 @@ def roas(seen: Seen) -> np.ndarray:
     return scaled_status_quo(wanted, seen.total_cents, allowed.lower_cents, allowed.upper_cents)
 
 
-def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Curves:
-    """Curves as the curves job fits them, to outcomes (days, lines) of which `share` is known."""
+def fit_lines(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Fitted:
+    """Lines as the curves job fits them, to outcomes (days, lines) of which `share` is known."""
     days, n = spend.shape
     names = [str(at).zfill(4) for at in range(n)]
     dates = [seen.first_day + timedelta(days=day) for day in range(days)]
@@ -59,13 +59,23 @@ def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.nda
         names * days, np.repeat(dates, n).tolist(), spend.ravel(), outcome.ravel(), known=share.ravel(),
         clicks=seen.clicks.ravel() if clicks else None,
     )
-    return as_curves(fit(known, specs=dict.fromkeys(set(seen.platform), SIMPLE)))
+    return fit(known, specs=dict.fromkeys(set(seen.platform), SIMPLE))
+
+
+def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Curves:
+    """Curves of `fit_lines`."""
+    return as_curves(fit_lines(seen, spend, outcome, share, clicks))
+
+
+def tonight(seen: Seen) -> Fitted:
+    """Tonight's fit of the product."""
+    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
+    return fit_lines(seen, seen.spend, seen.value / share, share)
 
 
 def fitted(seen: Seen) -> Curves:
     """Tonight's curves of the product."""
-    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
-    return fit_curves(seen, seen.spend, seen.value / share, share)
+    return as_curves(tonight(seen))
 
 
 def simplest(seen: Seen) -> Curves:
