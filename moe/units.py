@@ -18,6 +18,9 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 _FILES: dict[str, Path] = {}
 "Files of the units that this process loaded."
 
+TAKEN = {"expected", "so_far", "naive", "seasonal_naive"}
+"Names in out.forecast__day that no scenario may have."
+
 Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
 
 
@@ -134,8 +137,8 @@ class Unit(_Part):
         if repeated := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"sources: {', '.join(repeated)} named twice: a source's name is part of its tables")
         named = [scenario.name for scenario in self.scenarios or ()]
-        if len(set(named)) < len(named) or {"expected", "naive", "seasonal_naive"} & set(named):
-            raise ValueError("scenarios: each needs a name of its own, and none of expected, naive, seasonal_naive")
+        if len(set(named)) < len(named) or TAKEN & set(named):
+            raise ValueError(f"scenarios: each needs a name of its own, and none of {', '.join(sorted(TAKEN))}")
         dated = [(rate.currency, rate.since) for rate in self.rates]
         if len(set(dated)) < len(dated):
             raise ValueError("rates: two for one currency and date")

@@ -23,7 +23,8 @@ from moe.units import Scenario
 
 FloatArray = NDArray[np.float64]
 
-PATHS = 2000
+PATHS = 1000
+"Five of each posterior draw: the level of a 5 % quantile is known to within 0.7 % (one standard error)."
 SEED = 42
 LEAST_CHANCE = 1e-9
 

@@ -55,6 +55,8 @@ def report(night: Night) -> dict[str, pa.Table]:
         links=({"Data checks of the night": os.path.relpath(checks, folder)} if checks.exists() else {})
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
+        forecast=_or_empty("out.forecast__day", night),
+        forecast_scores=_or_empty("out.forecast_score__day", night),
         past=_past(night),
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )

@@ -53,6 +53,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "plan_vs_actual.csv": data.plan_vs_actual,
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,
+        "forecast.csv": data.forecast,
         "history.csv": data.history,
         "orders.csv": data.orders,
         "quarantine.csv": data.quarantine,

@@ -34,6 +34,8 @@ class ReportData:
     limits: pa.Table | None = None  # out.limit_price__limit; None in nights from before it
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
+    forecast: pa.Table | None = None  # out.forecast__day; None in nights from before it
+    forecast_scores: pa.Table | None = None  # out.forecast_score__day
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
 
     @property

@@ -11,14 +11,15 @@ EIGHTY = 1.2816  # half the width, in standard errors, of a range that holds fou
 
 @dataclass(frozen=True)
 class Gain:
-    """Expected gain a day in the objective, with its 80 % range; `chance` is that of any gain at all."""
+    """Expected gain a day in the objective, with its 80 % range; `chance` is that of any gain at all, `regret` the mean
+    of what the change may lose. The last two are None where no draws were kept."""
 
     value: float
     share: float | None
-    standard_error: float
     low: float
     high: float
-    chance: float
+    chance: float | None
+    regret: float | None
     words: str
 
 
@@ -38,67 +39,45 @@ def log_error(curve: dict[str, Any], spend: float) -> float:
     return math.sqrt(max(variance, 0.0))
 
 
-def difference_error(curve: dict[str, Any], spend: float, other: float) -> float:
-    """Standard error of response(spend) - response(other), whose errors are strongly correlated."""
-
-    def slope(s: float) -> float:
-        return float(-curve["ceiling"] * curve["half_saturation"] * s / (s + curve["half_saturation"]) ** 2)
-
-    a = response(curve, spend) - response(curve, other)
-    k = slope(spend) - slope(other)
-    variance = (
-        a * a * curve["log_ceiling_variance"]
-        + k * k * curve["log_half_saturation_variance"]
-        + 2 * a * k * curve["log_covariance"]
-    )
-    return math.sqrt(max(variance, 0.0))
-
-
 def expected_gain(data: ReportData) -> Gain:
-    """The release's expected value less that of today's split; lines err independently of each other.
-
-    A line that moves without a curve counts with the whole standard error of its expected value.
-    """
+    """The release's expected value less that of the budgets in force; the range, the chance and the regret are those
+    of the posterior draws that the release was checked by. Nights from before it know none of these."""
     release = data.release
     value = float(release["expected_value"] - release["status_quo_value"])
     before = float(release["status_quo_value"])
-    curves = {row["line_id"]: row for row in data.curves.to_pylist()}
-    variance = 0.0
-    for line in data.budgets.to_pylist():
-        if line["budget"] == line["status_quo_budget"]:
-            continue
-        curve = curves.get(line["line_id"])
-        error = line["expected_value_se"]
-        if curve:
-            error = difference_error(curve, float(line["budget"]), float(line["status_quo_budget"]))
-        variance += error * error
-    error = math.sqrt(variance)
-    chance = 0.5 * (1 + math.erf(value / error / math.sqrt(2))) if error else float(value > 0)
+    known = release.get("beats_status_quo") is not None
+    low, high = (release["gain_low"], release["gain_high"]) if known else (value, value)
     return Gain(
         value=value,
         share=value / before if before > 0 else None,
-        standard_error=error,
-        low=value - EIGHTY * error,
-        high=value + EIGHTY * error,
-        chance=chance,
-        words=_words(value, error, chance),
+        low=float(low),
+        high=float(high),
+        chance=float(release["beats_status_quo"]) if known else None,
+        regret=float(release["expected_regret"]) if known else None,
+        words=_words(release),
     )
 
 
-def _words(value: float, error: float, chance: float) -> str:
-    if value == 0 and error == 0:
+def _words(release: dict[str, Any]) -> str:
+    chance = release.get("beats_status_quo")
+    if release["lines_changed"] == 0:
         return "Nothing changes against today’s split."
-    if error == 0:
+    if chance is None:
         return "No uncertainty is known for this estimate: read it with care."
     if chance >= 0.95:
-        return "Very probably better than today’s split."
+        return f"Very probably better than today’s split: {_cases(chance)}."
     if chance >= 0.8:
-        return "Probably better than today’s split."
+        return f"Probably better than today’s split: {_cases(chance)}."
     if chance >= 0.6:
         return "Perhaps better than today’s split: a small bet, not a sure thing."
     if chance >= 0.4:
         return "Too close to call: expect no visible difference to today’s split."
     return "Expected to bring less than today’s split: a constraint forces the change."
+
+
+def _cases(chance: float) -> str:
+    """Draws are too few to tell 99 from 100 in 100."""
+    return f"in {'more than 98' if chance > 0.98 else f'{100 * chance:.0f}'} of 100 cases that the data allow"
 
 
 def as_money(value: float, data: ReportData) -> float:

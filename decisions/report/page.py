@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import apply, budgets, evidence, formats, people, problems, sections
+from decisions.report import apply, budgets, evidence, forecast, formats, people, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
@@ -15,7 +15,7 @@ from decisions.report.templating import asset, embedded, environment, policy
 from decisions.report.uploads import Uploads
 
 STYLES = ("uPlot.min.css", "report.css")
-SCRIPTS = ("uPlot.iife.min.js", "tables.js", "charts.js")
+SCRIPTS = ("uPlot.iife.min.js", "tables.js", "charts.js", "forecast.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
@@ -41,6 +41,7 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             experiments=evidence.experiments(data),
             series_json=embedded(days := series(data)),
             series=days,
+            forecast=forecast.view(data),
             bids=sections.bids(data),
             people=people.views(data),
             quarantine=problems.quarantine(data),
@@ -93,7 +94,7 @@ def header(data: ReportData) -> dict[str, Any]:
         "low": formats.estimate(gain.low, signed=True, beside=widest),
         "high": formats.outcome(gain.high, data.objective, data.currency, signed=True, beside=widest),
         "sure": gain.words,
-        "known": gain.standard_error > 0,
+        "known": gain.chance is not None,
         "gap": formats.percent(release["optimality_gap"], 2),
         "notes": [note for note in (release["notes"] or "").splitlines() if note.strip()],
     }
