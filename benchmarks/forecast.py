@@ -54,8 +54,7 @@ class Weekly:
         curves = as_curves(fitted)
         budget = best_split(seen, curves, MAX_STEP)
         known = past(seen)
-        ahead = Ahead(budget / 100, fitted.season(HORIZON), _weekdays(seen, HORIZON, seen.night + 1),
-                      fitted.dispersion, draws(fitted))
+        ahead = Ahead(budget / 100, fitted.season(HORIZON), fitted.dispersion, draws(fitted))
         learnt = learn_from(known, curves, fitted.dispersion, "conversion_value")
         self.made[seen.night] = known, simulate(known, ahead, learnt, "conversion_value", [EXPECTED])["expected"]
         return budget

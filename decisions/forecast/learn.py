@@ -18,7 +18,7 @@ from decisions.forecast.states import State, deviations, learn, weekdays
 
 FloatArray = NDArray[np.float64]
 
-DEMAND_SD, DELIVERY_SD = 0.10, 0.03
+DEMAND_SD, DELIVERY_SD = 0.10, 0.10
 """Spread of a unit's demand and of its delivery before its own days are seen; chosen on development seeds."""
 RATIO_DAYS = 56
 RATIO_PULL = 7.0
@@ -34,7 +34,6 @@ class Strays:
 
     unit: State
     platforms: tuple[State, ...]
-    weekday: FloatArray  # (7,) factors
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +43,7 @@ class Learnt:
     demand: Strays
     delivery: Strays
     delivered: FloatArray  # (n,) spend of each line by its budget
+    follows: float  # elasticity of delivery by demand: platforms spend a budget when there is much to buy
     day_sd: float  # scatter of a day's delivery that no state explains
     ratio: FloatArray  # (n,) of the other outcome to the objective
     ratio_se: FloatArray  # (P,) its standard error by platform, relative
@@ -63,15 +63,15 @@ def learn_from(past: Past, curves: Curves, dispersion: FloatArray, objective: st
     week = weekdays(outcome.sum(axis=1), expected.sum(axis=1), past.weekday)
     expected *= week[past.weekday][:, None]
     noise = dispersion * expected / np.maximum(past.share[objective], 1e-9)
-    demand, level = _strays(outcome, expected, noise, past, week, DEMAND_SD)
+    demand, level = _strays(outcome, expected, noise, past, DEMAND_SD)
     ratio, ratio_se = _ratios(past, objective)
-    delivered, delivery, day_sd = _delivery(past)
-    return Learnt(demand, delivery, delivered, day_sd, ratio, ratio_se,
+    delivered, follows, delivery, day_sd = _delivery(past, np.log(week[past.weekday] * np.maximum(1 + level, 0.1)))
+    return Learnt(demand, delivery, delivered, follows, day_sd, ratio, ratio_se,
                   _dispersion(past, objective, expected * (1 + level)[:, None] * ratio))
 
 
 def _strays(
-    observed: FloatArray, expected: FloatArray, noise: FloatArray, past: Past, week: FloatArray, prior: float
+    observed: FloatArray, expected: FloatArray, noise: FloatArray, past: Past, prior: float
 ) -> tuple[Strays, FloatArray]:
     """The states behind line-days (T, n), and the unit's on each day."""
     whole, precision = deviations(observed.sum(axis=1), expected.sum(axis=1), noise.sum(axis=1))
@@ -82,7 +82,7 @@ def _strays(
         around, sure = deviations(observed[:, mine].sum(axis=1), expected[:, mine].sum(axis=1) * (1 + level),
                                   noise[:, mine].sum(axis=1))
         each.append(learn(around, sure, prior / 2)[0])
-    return Strays(unit, tuple(each), week), level
+    return Strays(unit, tuple(each)), level
 
 
 def _ratios(past: Past, objective: str) -> tuple[FloatArray, FloatArray]:
@@ -120,8 +120,8 @@ def _dispersion(past: Past, objective: str, expected: FloatArray) -> FloatArray:
     return found
 
 
-def _delivery(past: Past) -> tuple[FloatArray, Strays, float]:
-    """Spend by budget of each line, how it strays, and the scatter of a day."""
+def _delivery(past: Past, demand: FloatArray) -> tuple[FloatArray, float, Strays, float]:
+    """Spend by budget of each line, how it follows the days' log demand (T,), how it strays, and a day's scatter."""
     planned = np.where(np.isfinite(past.planned), past.planned, 0.0)
     spent = np.where(planned > 0, past.spend, 0.0)
     delivered = np.ones(len(past.platform))
@@ -133,14 +133,14 @@ def _delivery(past: Past) -> tuple[FloatArray, Strays, float]:
         delivered[mine] = _over(spent[:, mine].sum(axis=0) + own * pooled, planned[:, mine].sum(axis=0) + own, pooled)
     expected = planned * delivered
     days = expected.sum(axis=1) > 0
-    week = weekdays(spent.sum(axis=1)[days], expected.sum(axis=1)[days], past.weekday[days])
-    if days.sum() < 3 * 7:
-        week = np.ones(7)
-    expected = expected * week[past.weekday][:, None]
-    whole, _ = deviations(spent.sum(axis=1), expected.sum(axis=1), expected.sum(axis=1))
-    scatter = float(np.diff(whole[days]).std() / np.sqrt(2)) if days.sum() > 2 else DELIVERY_SD
+    whole = np.log(np.maximum(_over(spent.sum(axis=1), expected.sum(axis=1), 1.0), 0.05))
+    moved = demand[days] - demand[days].mean() if days.any() else demand[days]
+    follows = float((whole[days] * moved).sum() / ((moved**2).sum() + DELIVERY_SD**2))
+    expected = expected * np.exp(follows * demand)[:, None]
+    left, _ = deviations(spent.sum(axis=1), expected.sum(axis=1), expected.sum(axis=1))
+    scatter = float(np.diff(left[days]).std() / np.sqrt(2)) if days.sum() > 2 else DELIVERY_SD / 3
     noise = np.maximum(scatter, 1e-3) ** 2 * expected.sum(axis=1, keepdims=True) * expected
-    return delivered, _strays(spent, expected, noise, past, week, DELIVERY_SD)[0], scatter
+    return delivered, follows, _strays(spent, expected, noise, past, DELIVERY_SD)[0], scatter
 
 
 def _over(top: object, bottom: object, nothing: float) -> FloatArray:

@@ -35,7 +35,6 @@ class Ahead:
 
     budget: FloatArray  # (n,) a day, in currency units
     factor: FloatArray  # (H, n) of out.demand__line_day
-    weekday: NDArray[np.int64]  # (H,)
     dispersion: FloatArray  # (n,) of the objective
     draws: Draws  # of the n lines
 
@@ -52,7 +51,8 @@ def simulate(
     demand = _stray(learnt.demand, share, paths, days, random)
     delivery = _stray(learnt.delivery, share, paths, days, random)
     delivery += learnt.day_sd * random.standard_normal((paths, days, 1))
-    delivery += _expected(learnt.delivery, days)[None, :, :] + np.log(learnt.delivery.weekday[ahead.weekday])[:, None]
+    delivery += learnt.follows * demand + learnt.follows * np.log(_of_day(past, ahead, learnt))
+    delivery += _expected(learnt.delivery, days)[None, :, :]
     chance = random.uniform(LEAST_CHANCE, 1 - LEAST_CHANCE, (2, paths, days, platforms))
     ratio = np.exp(learnt.ratio_se * random.standard_normal((paths, platforms)) - learnt.ratio_se**2 / 2)
     spend = np.broadcast_to(ahead.budget * learnt.delivered @ past.member, (days, platforms))
@@ -112,6 +112,14 @@ def _of_spend(spend: FloatArray, past: Past) -> FloatArray:
     """Shares (P,) of the platforms."""
     by = spend @ past.member
     return np.asarray(by / by.sum() if by.sum() > 0 else np.full(len(by), 1 / len(by)))
+
+
+def _of_day(past: Past, ahead: Ahead, learnt: Learnt) -> FloatArray:
+    """Expected demand (days, P) by platform, weighted by spend."""
+    spend = ahead.budget * learnt.delivered
+    over = spend @ past.member
+    return np.divide((ahead.factor * spend) @ past.member, over, out=np.ones((len(ahead.factor), len(over))),
+                     where=over > 0)
 
 
 def _stray(strays: Strays, share: FloatArray, paths: int, days: int, random: np.random.Generator) -> FloatArray:

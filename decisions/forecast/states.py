@@ -18,10 +18,10 @@ from decisions.fitting.demand import Ar, shared
 
 FloatArray = NDArray[np.float64]
 
-PRIOR_DAYS = 4.0
+PRIOR_LOOKS = 4.0
 """Independent looks at a state that the prior of its variance counts for."""
 PRIOR_RHO = 0.9
-LEAST_FREEDOM = 5.0
+LEAST_FREEDOM = 10.0
 
 
 class State(NamedTuple):
@@ -38,12 +38,12 @@ def learn(level: FloatArray, precision: FloatArray, prior_sd: float) -> tuple[St
     """The state behind `level` (T,), the days' relative deviations with `precision` (T,), and its mean of each day."""
     found, unsure, ar = shared(level, precision, Ar(PRIOR_RHO, prior_sd**2))
     days = float((precision > 0).sum())
-    looks = days * (1 - ar.rho) / (1 + ar.rho) if ar.variance > 0 else 0.0
-    variance = (looks * ar.variance + PRIOR_DAYS * prior_sd**2) / (looks + PRIOR_DAYS)
-    rho = ar.rho if looks > 0 else PRIOR_RHO
+    looks = days * (1 - ar.rho) / (1 + ar.rho) if ar.variance > 0 else days
+    variance = (looks * ar.variance + PRIOR_LOOKS * prior_sd**2) / (looks + PRIOR_LOOKS)
+    rho = ar.rho if ar.variance > 0 and days else PRIOR_RHO
     now = float(unsure[-1]) if len(unsure) and unsure[-1] > 0 else variance
     return State(rho, variance, min(now, variance), float(found[-1]) if len(found) else 0.0,
-                 max(looks + PRIOR_DAYS, LEAST_FREEDOM)), found
+                 max(looks + PRIOR_LOOKS, LEAST_FREEDOM)), found
 
 
 def deviations(observed: FloatArray, expected: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:

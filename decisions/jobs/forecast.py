@@ -65,9 +65,7 @@ def _paths(
         if r["line_id"] in at and 0 <= day < HORIZON:
             factor[day, at[r["line_id"]]] = r["factor"]
     dispersion = mine.column("dispersion").to_numpy()
-    weekday = (night.decided_day.weekday() + np.arange(HORIZON)) % 7
-    ahead = Ahead(np.array([float(r["budget"]) for r in lines]), factor, weekday, dispersion,
-                  draws.from_table(drawn).of(names))
+    ahead = Ahead(np.array([float(r["budget"]) for r in lines]), factor, dispersion, draws.from_table(drawn).of(names))
     learnt = learn_from(past, from_table(mine), dispersion, night.unit.objective)
     return simulate(past, ahead, learnt, night.unit.objective, scenarios.chosen(night.unit.scenarios))
 

@@ -36,7 +36,8 @@ def view(data: ReportData) -> ForecastView | None:
     """The section; None in a night without a forecast."""
     if data.forecast is None or not data.forecast.num_rows:
         return None
-    rows = [r for r in data.forecast.to_pylist() if r["scenario"] not in NOT_SHOWN]
+    rows = sorted((r for r in data.forecast.to_pylist() if r["scenario"] not in NOT_SHOWN),
+                  key=lambda r: r["scenario"] != "expected")
     scores = data.forecast_scores.to_pylist() if data.forecast_scores is not None else []
     return ForecastView(words(rows, data), verdict(scores, data.objective), _totals(rows, data), _scores(scores),
                         embedded(_drawn(rows, data)))
@@ -49,8 +50,8 @@ def words(rows: Rows, data: ReportData) -> str:
     what = "conversion value" if data.objective == "conversion_value" else "conversions"
     unit = f"{formats.NBSP}{data.currency}" if data.objective == "conversion_value" else ""
     return (f"With tonight’s budgets held, the next 28 days are expected to bring "
-            f"{formats.estimate(month['mean'])}{unit} of {what}. In 9 of 10 such months it will be between "
-            f"{formats.estimate(month['quantile_05'])} and {formats.estimate(month['quantile_95'])}{unit}.")
+            f"{_rounded(month['mean'])}{unit} of {what}. In 9 of 10 such months it will be between "
+            f"{_rounded(month['quantile_05'])} and {_rounded(month['quantile_95'])}{unit}.")
 
 
 def verdict(scores: Rows, objective: str) -> str:
@@ -107,8 +108,8 @@ def _totals(rows: Rows, data: ReportData) -> TableView:
             cells = [Cell(title), Cell(f"{name}, {data.currency}" if metric != "conversions" else name)]
             for days in (14, 28):
                 r = at[scenario, metric, days]
-                low, high = (formats.estimate(r[q]) for q in (QUANTILES[0], QUANTILES[-1]))
-                cells += [Cell(formats.estimate(r["mean"]), repr(r["mean"])), Cell(f"{low} to {high}")]
+                cells += [Cell(_rounded(r["mean"]), repr(r["mean"])),
+                          Cell(f"{_rounded(r[QUANTILES[0]])} to {_rounded(r[QUANTILES[-1]])}", repr(r[QUANTILES[0]]))]
             made.append(Row(cells))
     return TableView("forecast-table", "All lines with a budget, tonight’s budgets held", columns, made, fold=12)
 
@@ -161,6 +162,11 @@ def _drawn(rows: Rows, data: ReportData) -> dict[str, Any]:
         "fans": {s: {name: {m: fan(s, name, m) for m in METRICS} for name in titles} for s in scopes},
         "so_far": {s: {m: fan(s, "so_far", m)[2] for m in METRICS} for s in scopes},
     }
+
+
+def _rounded(value: float) -> str:
+    """Three digits: a forecast knows no more."""
+    return formats.estimate(float(f"{value:.3g}"))
 
 
 def _short(value: float) -> float:
