@@ -3,9 +3,10 @@
     python -m benchmarks.forecast                              # every scenario on a few development seeds
     python -m benchmarks.forecast --scenario shocks --seeds 6 --platforms
 
-Sixty days under planners, then budgets that the product sets once a week and holds between. Each week the forecast of the
-next 28 days is made from what platforms report by then, and scored on what they report in the end. Skill is 1 - CRPS
-over the peer's: above 0 the peer is beaten. Both CRPS are of draws (Gneiting & Raftery 2007).
+Sixty days under planners, then budgets that the product sets once a week and holds between. Each week the forecast of
+the next 28 days is made from what platforms report by then, and scored on what they report in the end. Skill is 1 less
+CRPS over the peer's: above 0 the peer is beaten. All CRPS are of draws (Gneiting & Raftery 2007). Beside it the skill
+of our median's absolute error over that of the peer's, which a peer's too wide a spread cannot flatter.
 """
 
 import argparse
@@ -87,18 +88,21 @@ def run_seed(job: tuple[str, int], platforms: bool) -> list[dict[str, object]]:
                 truth = final.known(metric)[:, of].sum(axis=1)
                 series = known.known(metric)[:, of].sum(axis=1)
                 share = np.ones(known.days) if metric == "spend" else known.share[metric].mean(axis=1)
-                drawn = paths[:, :, of, m].sum(axis=2)
+                ours = paths[:, :, of, m].sum(axis=2)
                 for span, targets in SPANS.items():
                     for ahead in targets:
                         if night + ahead[-1] > HISTORY + DAYS - 1 - MATURE:
                             continue
                         y = float(truth[night + ahead[0]: night + ahead[-1] + 1].sum())
-                        x = drawn[:, ahead[0] - 1: ahead[-1]].sum(axis=1)
-                        peers = {n: crps(samples(r, series, share, ahead), y) for n, r in RULES.items()}
+                        x = ours[:, ahead[0] - 1: ahead[-1]].sum(axis=1)
+                        told = {n: samples(r, series, share, ahead) for n, r in RULES.items()}
+                        peers = {n: crps(drawn, y) for n, drawn in told.items()}
+                        peers |= {f"{n} median": abs(np.median(d) - y) if len(d) else np.nan for n, d in told.items()}
                         half, ninety = covered(np.quantile(x, LEVELS), y)
                         out.append({"scope": scope, "metric": metric, "span": span, "half": bool(half),
                                     "ninety": bool(ninety), "crps": crps(x, y), "y": y,
-                                    "error": float(np.median(x)) / y - 1, **peers})
+                                    "error": float(np.median(x)) / y - 1, "median": abs(float(np.median(x)) - y),
+                                    **peers})
     return out
 
 
@@ -116,8 +120,8 @@ def main() -> None:
     shown = Table(title=f"{len(seeds)} seeds, {len(ORIGINS)} forecasts each", title_justify="left")
     for column in ("scenario", "scope", "metric", "span"):
         shown.add_column(column)
-    for column in ("covered by 50 %", "by 90 %", "CRPS, % of the outcome", "bias, %", "skill over naive, %",
-                   "over seasonal naive, %"):
+    for column in ("covered by 50 %", "by 90 %", "CRPS, % of the outcome", "bias, %", "skill over naive", "by median",
+                   "over seasonal naive", "by median"):
         shown.add_column(column, justify="right")
     with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:
         names = chosen.scenario or list(SCENARIOS)
@@ -132,12 +136,13 @@ def main() -> None:
 
 def _figures(rows: list[dict[str, object]]) -> list[str]:
     """Coverage, CRPS, bias and skill of one row of the table."""
-    column = {name: np.array([r[name] for r in rows], dtype=float) for name in rows[0] if name not in
-              ("scope", "metric", "span")}
+    words = ("scope", "metric", "span")
+    column = {name: np.array([r[name] for r in rows], dtype=float) for name in rows[0] if name not in words}
     skill = []
     for peer in RULES:
         both = np.isfinite(column[peer])
-        skill.append(f"{1 - column['crps'][both].sum() / column[peer][both].sum():.0%}" if both.any() else "–")
+        for score, theirs in (("crps", peer), ("median", f"{peer} median")):
+            skill.append(f"{1 - column[score][both].sum() / column[theirs][both].sum():.0%}" if both.any() else "–")
     return [f"{column['half'].mean():.0%}", f"{column['ninety'].mean():.0%}",
             f"{column['crps'].sum() / column['y'].sum():.1%}", f"{column['error'].mean():+.1%}", *skill]
 

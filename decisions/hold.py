@@ -41,8 +41,9 @@ def compare(new: ArrayLike, in_force: ArrayLike) -> Comparison:
     loss = np.maximum(-gain, 0.0)
     share = float((gain > 0).mean() + 0.5 * (gain == 0).mean())
     low, high = wilson(share, count)
+    least, most = np.quantile(gain, [0.1, 0.9])
     return Comparison(share, low, high, float(loss.mean()), float(loss.std(ddof=1) / np.sqrt(count)),
-                      *(float(q) for q in np.quantile(gain, [0.1, 0.9])), float(before.mean()))
+                      float(least), float(most), float(before.mean()))
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

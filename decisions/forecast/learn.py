@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from decisions.curves import Curves
 from decisions.fitting.demand import Ar, moments
@@ -18,7 +18,7 @@ from decisions.forecast.states import State, deviations, learn, weekdays
 
 FloatArray = NDArray[np.float64]
 
-DEMAND_SD, DELIVERY_SD = 0.10, 0.10
+DEMAND_SD, DELIVERY_SD = 0.10, 0.15
 """Spread of a unit's demand and of its delivery before its own days are seen; chosen on development seeds."""
 RATIO_DAYS = 56
 RATIO_PULL = 7.0
@@ -143,7 +143,7 @@ def _delivery(past: Past, demand: FloatArray) -> tuple[FloatArray, float, Strays
     return delivered, follows, _strays(spent, expected, noise, past, DELIVERY_SD)[0], scatter
 
 
-def _over(top: object, bottom: object, nothing: float) -> FloatArray:
+def _over(top: ArrayLike, bottom: ArrayLike, nothing: ArrayLike) -> FloatArray:
     """top / bottom, `nothing` where there is no bottom."""
     a, b = np.broadcast_arrays(np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
-    return np.divide(a, b, out=np.full(a.shape, nothing), where=b > 0)
+    return np.asarray(np.divide(a, b, out=np.full(a.shape, nothing), where=b > 0))

@@ -103,9 +103,9 @@ def _means(past: Past, ahead: Ahead, learnt: Learnt, price: FloatArray) -> _Mean
         return np.divide((weight * each) @ member, over, out=np.ones_like(over), where=over > 0)
 
     other = usual * learnt.ratio
-    return _Means(mean, np.divide(pull, mean, out=np.zeros_like(pull), where=mean > 0), by_line(ahead.dispersion, usual),
-                  np.divide(other @ member, total, out=np.zeros_like(total), where=total > 0),
-                  by_line(learnt.dispersion, other))
+    elasticity = np.divide(pull, mean, out=np.zeros_like(pull), where=mean > 0)
+    ratio = np.divide(other @ member, total, out=np.zeros_like(total), where=total > 0)
+    return _Means(mean, elasticity, by_line(ahead.dispersion, usual), ratio, by_line(learnt.dispersion, other))
 
 
 def _of_spend(spend: FloatArray, past: Past) -> FloatArray:
@@ -126,11 +126,7 @@ def _stray(strays: Strays, share: FloatArray, paths: int, days: int, random: np.
     """Walks (paths, days, P) in logarithms with mean 1: the unit's, and platforms' around it that cancel in total."""
     unit = walk(strays.unit, paths, days, random)
     each = np.stack([walk(state, paths, days, random) for state in strays.platforms], axis=-1)
-    if len(share) > 1:
-        each = each - (each * share).sum(axis=-1, keepdims=True)
-    else:
-        each = np.zeros_like(each)
-    path = unit[:, :, None] + each
+    path = unit[:, :, None] + each - (each * share).sum(axis=-1, keepdims=True)  # of one platform alone: the unit's
     return np.asarray(path - path.var(axis=0, keepdims=True) / 2)
 
 

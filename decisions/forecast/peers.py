@@ -3,8 +3,8 @@
 - *naive*: the mean of the last seven days, for every day ahead.
 - *seasonal naive*: the same weekday of the last week.
 
-Their spread is empirical: how far the same rule missed at the same horizon from each earlier night, as a ratio. They see
-the projected outcomes that ours sees; the mean weighs a day by the share of it that is reported.
+Their spread is empirical: how far the same rule missed at the same horizon from each earlier night, as a ratio. They
+see the projected outcomes that ours sees; the mean weighs a day by the share of it that is reported.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Scenarios: what may happen to the market, each as two factors by day that change the curves in a stated way.
 
 - *demand*: the outcome of the same spend, times the factor: `a` of `a·s/(s+k)` moves. This is what the fit means by
-  demand: more or fewer people who want to buy come by the same ads.
-- *price*: a click costs that many times as much, so that spend buys what `s/price` bought before: `k` moves to `k·price`
-  and `a` stays. Lines near saturation lose less than lines that pay for every click, as they should.
+  demand: of the people that the same ads reach, more or fewer want to buy.
+- *price*: a click costs that many times as much, so that spend buys what `s/price` bought before: `k` moves to
+  `k·price` and `a` stays. Lines near saturation lose less than lines where every click counts, as they should.
 
 Budgets are held in all of them: the scenario says what happens if nobody reacts, which is what makes it worth reading.
 """

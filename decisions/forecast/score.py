@@ -2,10 +2,12 @@
 
 CRPS(F, y) = E|X - y| - E|X - X'| / 2 with X, X' drawn from F, in the unit of y, less is better; of a forecast that is
 one number it is the absolute error (Gneiting & Raftery 2007, eq. 21). It is also twice the quantile loss averaged over
-all levels, by which a forecast that was published as five quantiles is scored: each stands for the levels nearest to it.
+all levels, by which a forecast published as five quantiles is scored: each stands for the levels nearest to it.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-_EDGES = np.array([0.0, *((a + b) / 2 for a, b in zip(LEVELS, LEVELS[1:], strict=False)), 1.0])
+_EDGES = np.array([0.0, *((a + b) / 2 for a, b in pairwise(LEVELS)), 1.0])
 WEIGHTS = np.diff(_EDGES)
 
 

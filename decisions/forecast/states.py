@@ -20,7 +20,8 @@ FloatArray = NDArray[np.float64]
 
 PRIOR_LOOKS = 4.0
 """Independent looks at a state that the prior of its variance counts for."""
-PRIOR_RHO = 0.9
+PRIOR_RHO, RHO_DAYS = 0.9, 60.0
+"What is left of a state a day later before days are seen, and the days that this counts for."
 LEAST_FREEDOM = 10.0
 
 
@@ -38,9 +39,13 @@ def learn(level: FloatArray, precision: FloatArray, prior_sd: float) -> tuple[St
     """The state behind `level` (T,), the days' relative deviations with `precision` (T,), and its mean of each day."""
     found, unsure, ar = shared(level, precision, Ar(PRIOR_RHO, prior_sd**2))
     days = float((precision > 0).sum())
-    looks = days * (1 - ar.rho) / (1 + ar.rho) if ar.variance > 0 else days
+    rho = (days * ar.rho + RHO_DAYS * PRIOR_RHO) / (days + RHO_DAYS) if ar.variance > 0 else PRIOR_RHO
+    if ar.variance > 0:
+        looks = days * (1 - rho) / (1 + rho)
+    else:  # no state was seen: that tells as much as a day's step would have stood out from the noise
+        step = prior_sd**2 * (1 - rho**2)
+        looks = float((step * precision / (1 + step * precision)).sum())
     variance = (looks * ar.variance + PRIOR_LOOKS * prior_sd**2) / (looks + PRIOR_LOOKS)
-    rho = ar.rho if ar.variance > 0 and days else PRIOR_RHO
     now = float(unsure[-1]) if len(unsure) and unsure[-1] > 0 else variance
     return State(rho, variance, min(now, variance), float(found[-1]) if len(found) else 0.0,
                  max(looks + PRIOR_LOOKS, LEAST_FREEDOM)), found

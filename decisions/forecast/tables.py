@@ -96,8 +96,8 @@ def score_rows(published: list[dict[str, Any]], known: Known, newest: date) -> l
             "scope": scope, "metric": metric, "span": span, "business_date": last, "observed": y,
             "forecasts": len(ours), "covered_50": float(half.mean()), "covered_90": float(ninety.mean()),
             "crps": _mean_crps(ours, y),
-            **{f"crps_{peer}": _mean_crps(found[peer], y) if {r["night"] for r in found.get(peer, [])} == nights else None
-               for peer in RULES},
+            **{f"crps_{peer}": _mean_crps(theirs, y) if {r["night"] for r in theirs} == nights else None
+               for peer in RULES for theirs in [found.get(peer, [])]},
         })  # fmt: skip
     return out
 
@@ -108,10 +108,10 @@ def _scopes(past: Past) -> Iterator[tuple[str, list[int]]]:
         yield from ((name, [p]) for p, name in enumerate(past.platforms))
 
 
-def _row(scenario: tuple[str, str], scope: str, metric: str, days: int, last: date, drawn: FloatArray) -> dict[str, Any]:
+def _row(named: tuple[str, str], scope: str, metric: str, days: int, last: date, drawn: FloatArray) -> dict[str, Any]:
     found = np.quantile(drawn, LEVELS)
-    return {"scenario": scenario[0], "title": scenario[1], "scope": scope, "metric": metric, "days": days, "business_date": last,
-            "mean": float(drawn.mean()), **{name: float(q) for name, q in zip(COLUMNS, found, strict=True)}}
+    return {"scenario": named[0], "title": named[1], "scope": scope, "metric": metric, "days": days,
+            "business_date": last, "mean": float(drawn.mean()), **{name: float(q) for name, q in zip(COLUMNS, found, strict=True)}}
 
 
 def _span(row: dict[str, Any]) -> str:

@@ -59,8 +59,8 @@ def verdict(scores: Rows, objective: str) -> str:
     mine = [r for r in scores if r["scope"] == "all" and r["metric"] == objective and r["span"].startswith("days")]
     days = len({r["business_date"] for r in mine})
     if days < LEAST_CHECKED:
-        return ("Too few days of earlier forecasts are known to judge them: outcomes are complete about two weeks after "
-                "the day.")
+        return ("Too few days of earlier forecasts are known to judge them: outcomes are complete about two weeks "
+                "after the day.")
     found = _figures(mine)
     said = (f"Checked against the last {days} days whose outcomes are known: the 9-in-10 range held in "
             f"{formats.percent(found.ninety, 0)} of {formats.count(found.count, 'forecast')}")

@@ -136,8 +136,8 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         "lines_changed": sum(r["budget"] != r["previous_budget"] for r in budgets), "bids": len(bids),
         "total": total, "total_configured": total, "currency": "USD", "objective": objective,
         "expected_value": expected, "status_quo_value": quo, "upper_bound": expected * 1.0002,
-        "optimality_gap": 0.0002, "shadow_price": shadow, "beats_status_quo": 0.94, "beats_low": 0.9, "beats_high": 0.97,
-        "expected_regret": 0.001 * quo, "expected_regret_se": 0.0002 * quo, "gain_low": 0.2 * (expected - quo),
+        "optimality_gap": 0.0002, "shadow_price": shadow, "beats_status_quo": 0.94, "beats_low": 0.9,
+        "beats_high": 0.97, "expected_regret": 0.001 * quo, "expected_regret_se": 0.0002 * quo, "gain_low": 0.2 * (expected - quo),
         "gain_high": 1.9 * (expected - quo), "held": False, "hold_reason": "",
         "notes": "Meta restated 4 and 5 June: 212 conversions were added.", "model_version": "5f2c9a17",
     }  # fmt: skip
@@ -174,8 +174,9 @@ def forecast(level: float) -> pa.Table:
                     continue
                 mean = level * size * factor * days
                 day = NIGHT - timedelta(days=ahead) if scenario == "so_far" else DAY + timedelta(days=ahead)
-                rows.append({"scenario": scenario, "scope": "all", "metric": metric, "days": days, "business_date": day,
-                             "title": title, "mean": mean, **{q: mean * share for q, share in quantiles.items()}})
+                rows.append({"scenario": scenario, "scope": "all", "metric": metric, "days": days,
+                             "business_date": day, "title": title, "mean": mean,
+                             **{q: mean * share for q, share in quantiles.items()}})
     return table(rows)
 
 

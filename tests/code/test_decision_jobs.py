@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from decisions.draws import from_table as drawn_from
 from decisions.jobs.allocate import allocate
 from decisions.jobs.bid import bid
 from decisions.jobs.curves import curves
 from decisions.jobs.release import release
-from decisions.draws import from_table as drawn_from
 from moe.contracts import contract
 from moe.errors import MoeError
 from moe.jobs import Night
@@ -381,7 +381,8 @@ def test_a_release_says_how_surely_it_beats_the_budgets_in_force() -> None:
 
 def test_budgets_that_probably_lose_are_held_in_words_and_the_unit_s_thresholds_decide() -> None:
     tables = to_release(Night(unit(), D))
-    lower, higher = ({"alpha": "355.00", "beta": b, "gamma": g} for b, g in (("380.00", "165.00"), ("270.00", "275.00")))
+    lower, higher = ({"alpha": "355.00", "beta": b, "gamma": g}
+                     for b, g in (("380.00", "165.00"), ("270.00", "275.00")))
     tables[0] = with_budgets(tables[0], lower)  # money moves from the best line to the worst
     row = released(Night(unit(), D), *tables)["out.release__night"].to_pylist()[0]
     assert row["held"] and row["beats_status_quo"] < 0.1 and row["expected_regret"] > 0
@@ -401,14 +402,15 @@ def test_after_a_held_night_budgets_are_compared_with_the_last_that_were_not_hel
     usual = released(night, *tables)["out.release__night"]
 
     def tonight(*held: bool) -> dict[str, Any]:
-        rows = [usual.to_pylist()[0] | {"unit": "u", "night": of, "held": h} for of, h in zip(nights, held, strict=True)]
+        row = usual.to_pylist()[0] | {"unit": "u"}
+        rows = [row | {"night": of, "held": h} for of, h in zip(nights, held, strict=True)]
         past = pa.Table.from_pylist(rows, schema=contract("out.release__night").schema)
         found = released(night, *tables, past_budgets=kept, past_releases=past)["out.release__night"]
         return dict(found.to_pylist()[0])
 
     assert tonight(False, False) == usual.to_pylist()[0]
     after = tonight(False, True)
-    assert after["status_quo_value"] < usual.to_pylist()[0]["status_quo_value"], "the old split had more on the worst line"
+    assert after["status_quo_value"] < usual.to_pylist()[0]["status_quo_value"], "it had more on the worst line"
     assert str(nights[0]) in after["notes"]
     assert tonight(True, True) == usual.to_pylist()[0], "nothing is known to be in force but today's split"
 
@@ -418,7 +420,7 @@ def test_a_draw_that_is_no_number_stops_the_release_by_name() -> None:
     rows = made["out.curve_draw__line"].to_pylist()
     rows[0]["ceiling"] = float("nan")
     bad = pa.Table.from_pylist(rows, schema=made["out.curve_draw__line"].schema)
-    with pytest.raises(MoeError, match="(?s)cannot be compared .* 'alpha' .* live release stays"):
+    with pytest.raises(MoeError, match=r"(?s)cannot be compared .* 'alpha' .* live release stays"):
         release(night, *to_release(night), made["out.curve__line"], bad, empty("out.budget__line"),
                 empty("out.release__night"))
 

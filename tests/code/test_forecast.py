@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,15 +97,22 @@ def test_spread_grows_with_the_horizon_up_to_the_state_s_own() -> None:
 
 
 def test_a_state_is_learnt_and_few_days_leave_it_near_its_prior() -> None:
-    rng, z = np.random.default_rng(5), np.zeros(2000)
-    for t in range(1, 2000):
+    rng, z = np.random.default_rng(5), np.zeros(800)
+    for t in range(1, 800):
         z[t] = 0.8 * z[t - 1] + 0.06 * rng.standard_normal()
-    level, precision = z + 0.02 * rng.standard_normal(2000), np.full(2000, 1 / 0.02**2)
-    known, states = learn(level, precision, prior_sd=0.5)
-    assert known.rho == pytest.approx(0.8, abs=0.06) and known.variance == pytest.approx(0.01, rel=0.35)
+    level, precision = z + 0.02 * rng.standard_normal(800), np.full(800, 1 / 0.02**2)
+    known, states = learn(level, precision, prior_sd=0.1)
+    assert known.rho == pytest.approx(0.8, abs=0.08) and known.variance == pytest.approx(0.01, rel=0.35)
     assert known.now < 0.1 * known.variance and np.corrcoef(states, z)[0, 1] > 0.95
     few, _ = learn(level[:3], precision[:3], prior_sd=0.5)
     assert few.variance > 0.1 and few.freedom <= known.freedom
+
+
+def test_days_without_a_trace_of_a_state_rule_it_out_only_as_far_as_it_would_have_shown() -> None:
+    still = np.zeros(30)
+    exact, _ = learn(still, np.full(30, 1e6), prior_sd=0.1)
+    noisy, _ = learn(still, np.full(30, 1 / 0.15**2), prior_sd=0.1)
+    assert exact.variance < 0.2 * 0.1**2 < 0.5 * 0.1**2 < noisy.variance
 
 
 # What days teach
@@ -161,13 +169,14 @@ def test_far_days_are_less_sure_than_near_ones() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.permutations(range(6)), st.integers(0, 3))
-def test_the_same_inputs_give_the_same_paths_and_the_order_of_lines_changes_nothing(order: list[int], seed: int) -> None:
+def test_the_same_inputs_give_the_same_paths_in_any_order_of_lines(order: list[int], seed: int) -> None:
     past, ahead, curves, _ = world(seed=seed, days=40)
     at = np.array(order)
     one, two = (paths(past, ahead, curves, count=50)["expected"] for _ in range(2))
     assert (one == two).all()
     mixed = replace(past, platform=past.platform[at], spend=past.spend[:, at], planned=past.planned[:, at],
-                    outcome={m: v[:, at] for m, v in past.outcome.items()}, share={m: v[:, at] for m, v in past.share.items()})
+                    outcome={m: v[:, at] for m, v in past.outcome.items()},
+                    share={m: v[:, at] for m, v in past.share.items()})
     shuffled = Ahead(ahead.budget[at], ahead.factor[:, at], ahead.dispersion[at],
                      Draws(tuple(ahead.draws.line_ids[i] for i in at), ahead.draws.a[:, at], ahead.draws.k[:, at]))
     named = replace(curves, a=curves.a[at], k=curves.k[at])
@@ -182,7 +191,7 @@ def test_scenarios_change_the_curves_as_they_say_on_the_same_luck() -> None:
     shock = found["demand_shock"][..., VALUE].sum(axis=2)
     assert shock.mean(axis=0) == pytest.approx(0.8 * expected.mean(axis=0), rel=0.02)
     dear = found["price_rise"][..., VALUE].sum(axis=2).mean(axis=0)
-    assert ((dear < expected.mean(axis=0)) & (dear > expected.mean(axis=0) / 1.15)).all(), "dear clicks, saturated lines"
+    assert ((dear < expected.mean(axis=0)) & (dear > expected.mean(axis=0) / 1.15)).all(), "saturated lines lose less"
     during = slice(launch.first_day - 1, launch.first_day - 1 + launch.days)
     launched = found["competitor_launch"][..., VALUE].sum(axis=2)
     outside = np.setdiff1d(np.arange(H), np.arange(H)[during])
@@ -219,7 +228,7 @@ def test_rows_sum_days_and_peers_are_published_beside_ours() -> None:
     daily = [at["all", "conversion_value", 1, FIRST + timedelta(days=d)]["mean"] for d in range(28)]
     both = [at[p, "conversion_value", 28, FIRST + timedelta(days=27)]["mean"] for p in past.platforms]
     assert month["mean"] == pytest.approx(sum(daily)) == pytest.approx(sum(both))
-    assert all(r[low] <= r[high] for r in rows for low, high in zip(COLUMNS, COLUMNS[1:], strict=False))
+    assert all(r[low] <= r[high] for r in rows for low, high in pairwise(COLUMNS))
     peers = peer_rows(past, FIRST)
     assert {r["scenario"] for r in peers} == {"naive", "seasonal_naive"} and len(peers) == 2 * len(rows)
     so_far = past_rows(past, FIRST)

@@ -197,7 +197,7 @@ def test_the_forecast_is_told_in_words_and_as_a_table_and_old_nights_do_without(
     text = render(example(), tmp_path).read_text()
     assert "next 28 days are expected to bring 504,000\u00a0USD of conversion value" in text
     assert "In 9 of 10 such months it will be between 403,000 and 630,000\u00a0USD" in text
-    assert "held in 86\u00a0% of 98 forecasts, and they were 25\u00a0% closer than the mean of the last seven days." in text
+    assert "held in 86\u00a0% of 98 forecasts, and they were 25\u00a0% closer than the mean of the last" in text
     assert text.index("As expected</") < text.index("Clicks cost 15 % more</")
     assert "The last seven days' mean" not in text, "peers are for the back-test"
     drawn = json.loads(re.search(r'id="forecast-data">(.*?)</script>', text, re.S)[1])
@@ -269,7 +269,7 @@ def test_names_cannot_become_markup_or_script(tmp_path: Path) -> None:
     assert "<script>alert" not in text
     assert "<img" not in text
     assert 'href="javascript' not in text
-    assert text.count("<script") == text.count("</script>") == 4
+    assert text.count("<script") == text.count("</script>") == 6
     block = re.search(r'<script type="application/json" id="series-data">(.*?)</script>', text, re.S)
     assert block is not None
     assert json.loads(block[1])["sets"][1]["name"] == evil
