@@ -79,6 +79,8 @@ def score_rows(published: list[dict[str, Any]], known: Known, newest: date) -> l
     """Scores of forecasts that earlier nights published, on the last days up to `newest` that are known."""
     cells: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in published:
+        if row["scenario"] not in ("expected", *RULES):
+            continue
         if newest - timedelta(days=SCORED_DAYS) < row["business_date"] <= newest:
             key = (row["scope"], row["metric"], _span(row), row["business_date"], row["days"])
             cells[key][row["scenario"]].append(row)
@@ -111,7 +113,8 @@ def _scopes(past: Past) -> Iterator[tuple[str, list[int]]]:
 def _row(named: tuple[str, str], scope: str, metric: str, days: int, last: date, drawn: FloatArray) -> dict[str, Any]:
     found = np.quantile(drawn, LEVELS)
     return {"scenario": named[0], "title": named[1], "scope": scope, "metric": metric, "days": days,
-            "business_date": last, "mean": float(drawn.mean()), **{name: float(q) for name, q in zip(COLUMNS, found, strict=True)}}
+            "business_date": last, "mean": float(drawn.mean()),
+            **{name: float(q) for name, q in zip(COLUMNS, found, strict=True)}}
 
 
 def _span(row: dict[str, Any]) -> str:

@@ -137,8 +137,8 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         "total": total, "total_configured": total, "currency": "USD", "objective": objective,
         "expected_value": expected, "status_quo_value": quo, "upper_bound": expected * 1.0002,
         "optimality_gap": 0.0002, "shadow_price": shadow, "beats_status_quo": 0.94, "beats_low": 0.9,
-        "beats_high": 0.97, "expected_regret": 0.001 * quo, "expected_regret_se": 0.0002 * quo, "gain_low": 0.2 * (expected - quo),
-        "gain_high": 1.9 * (expected - quo), "held": False, "hold_reason": "",
+        "beats_high": 0.97, "expected_regret": 0.001 * quo, "expected_regret_se": 0.0002 * quo,
+        "gain_low": 0.2 * (expected - quo), "gain_high": 1.9 * (expected - quo), "held": False, "hold_reason": "",
         "notes": "Meta restated 4 and 5 June: 212 conversions were added.", "model_version": "5f2c9a17",
     }  # fmt: skip
     orders = [{

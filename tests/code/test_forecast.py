@@ -254,6 +254,7 @@ def test_earlier_forecasts_are_scored_on_known_days_alone() -> None:
     rows = [published(s, n, FIRST + timedelta(days=d), 100 * by) for s, by in (("expected", 1), ("naive", 2))
             for n in nights for d in (0, 1)]
     rows.append(published("seasonal_naive", nights[0], FIRST, 100.0))
+    rows += [published("so_far", FIRST + timedelta(days=1), FIRST, 5.0), published("shock", nights[0], FIRST, 5.0)]
     rows.append(published("expected", nights[0], FIRST + timedelta(days=13), 1400.0, days=14))
     known = {("all", "conversions"): {FIRST: 106.0}}
     (found,) = score_rows(rows, known, FIRST + timedelta(days=13))
