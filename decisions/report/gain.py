@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from decisions.report.data import ReportData
+from decisions.report.formats import outcome
 
 EIGHTY = 1.2816  # half the width, in standard errors, of a range that holds four times out of five
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Expected gain a day in the objective, with its 80 % range; `chance` is that of any gain at all, `regret` the mean
-    of what the change may lose. The last two are None where no draws were kept."""
+    """Expected gain a day in the objective, with its 80 % range; `chance` is that of any gain at all, None
+    where no draws were kept."""
 
     value: float
     share: float | None
     low: float
     high: float
     chance: float | None
-    regret: float | None
     words: str
 
 
@@ -53,8 +53,7 @@ def expected_gain(data: ReportData) -> Gain:
         low=float(low),
         high=float(high),
         chance=float(release["beats_status_quo"]) if known else None,
-        regret=float(release["expected_regret"]) if known else None,
-        words=_words(release),
+        words=_words(release) + _risk(data),
     )
 
 
@@ -73,6 +72,15 @@ def _words(release: dict[str, Any]) -> str:
     if chance >= 0.4:
         return "Too close to call: expect no visible difference to today’s split."
     return "Expected to bring less than today’s split: a constraint forces the change."
+
+
+def _risk(data: ReportData) -> str:
+    """What the change may lose, unless it is as good as sure."""
+    chance = data.release.get("beats_status_quo")
+    if chance is None or chance >= 0.95 or data.release["lines_changed"] == 0:
+        return ""
+    lost = outcome(data.release["expected_regret"], data.objective, data.currency)
+    return f" Over all cases, what it may lose is {lost} a day on average."
 
 
 def _cases(chance: float) -> str:
