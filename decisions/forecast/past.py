@@ -43,6 +43,9 @@ class Past:
         return np.isfinite(self.outcome[metric]) & (self.share[metric] >= LEAST_SHARE) & (self.spend > 0)
 
     def known(self, metric: str) -> FloatArray:
-        """(T, P) a metric by platform and day, as projected; unknown line-days count nothing."""
-        values = self.spend if metric == "spend" else np.nan_to_num(self.outcome[metric])
-        return np.asarray(values @ self.member)
+        """(T, P) a metric by platform and day, as projected; NaN where a line spent and its outcome is not known."""
+        if metric == "spend":
+            return np.asarray(self.spend @ self.member)
+        missing = (self.spend > 0) & ~self.seen(metric)
+        values = np.nan_to_num(self.outcome[metric]) @ self.member
+        return np.where(missing @ self.member > 0, np.nan, values)

@@ -38,15 +38,20 @@ RULES: dict[str, Rule] = {"naive": last_week, "seasonal_naive": same_weekday}
 
 def samples(rule: Rule, series: FloatArray, share: FloatArray, ahead: range) -> FloatArray:
     """What the rule expects of the days `ahead` together, times each ratio by which it missed before; empty where it
-    has missed too seldom to tell. `series` (T,) is a metric by day up to the night, `share` (T,) what is reported."""
-    last, end = len(series) - 1, ahead[-1]
-    if last < 6:
+    has missed too seldom to tell. `series` (T,) is a metric by day up to the night, `share` (T,) what is reported.
+    Where the newest days are not known (NaN), the rule looks from the last day that is."""
+    known = np.flatnonzero(np.isfinite(series))
+    if not len(known) or known[-1] < 6:
         return np.empty(0)
+    last = int(known[-1])
+    late = len(series) - 1 - last
+    ahead = range(ahead[0] + late, ahead[-1] + late + 1)
+    end = ahead[-1]
     ratios = []
     for night in range(max(6, last - end - MOST_NIGHTS + 1), last - end + 1):
         told = rule(series, share, night, ahead)
         if told > 0:
             ratios.append(float(series[night + ahead[0]: night + end + 1].sum()) / told)
-    if len(ratios) < LEAST_MISSES:
-        return np.empty(0)
-    return np.asarray(rule(series, share, last, ahead) * np.array(ratios))
+    told, found = rule(series, share, last, ahead), np.array(ratios)
+    found = found[np.isfinite(found)]
+    return np.asarray(told * found) if len(found) >= LEAST_MISSES and np.isfinite(told) else np.empty(0)

@@ -65,13 +65,13 @@ def peer_rows(past: Past, first: date) -> list[dict[str, Any]]:
 
 
 def past_rows(past: Past, first: date) -> list[dict[str, Any]]:
-    """Rows of the last days as they are projected to be reported in the end."""
+    """Rows of the last days as they are projected to be reported in the end, where anything of them is known."""
     rows, count = [], min(HORIZON, past.days)
     for scope, of in _scopes(past):
         for metric in METRICS:
             series = past.known(metric)[-count:, of].sum(axis=1)
             rows += [_row(SO_FAR, scope, metric, 1, first - timedelta(days=count - n), series[n : n + 1])
-                     for n in range(count)]
+                     for n in range(count) if np.isfinite(series[n])]
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from decisions.report.data import ReportData
 from decisions.report.templating import embedded
 from decisions.report.views import Cell, Column, Row, TableView
 
+PAST_DAYS = 28
 MOST_SCOPES = 6  # the total and the largest platforms; all are in forecast.csv
 QUANTILES = ("quantile_05", "quantile_25", "quantile_50", "quantile_75", "quantile_95")
 NOT_SHOWN = ("naive", "seasonal_naive")
@@ -154,13 +155,20 @@ def _drawn(rows: Rows, data: ReportData) -> dict[str, Any]:
         found = [r for _, r in sorted(days[scope, scenario, metric].items())]
         return [[_short(r[q]) for r in found] for q in QUANTILES]
 
+    first = min(days["all", "expected", "spend"])
+    back = [first - timedelta(days=n) for n in range(PAST_DAYS, 0, -1)]
+
+    def so_far(scope: str, metric: str) -> list[float | None]:
+        found = days[scope, "so_far", metric]
+        return [_short(found[day]["mean"]) if day in found else None for day in back]
+
     return {
-        "first": min(days["all", "expected", "spend"]).isoformat(),
+        "first": first.isoformat(),
         "currency": data.currency,
         "scopes": scopes,
         "scenarios": [{"name": name, "title": title} for name, title in titles.items()],
         "fans": {s: {name: {m: fan(s, name, m) for m in METRICS} for name in titles} for s in scopes},
-        "so_far": {s: {m: fan(s, "so_far", m)[2] for m in METRICS} for s in scopes},
+        "so_far": {s: {m: so_far(s, m) for m in METRICS} for s in scopes},
     }
 
 

@@ -241,6 +241,19 @@ def test_naive_rules_are_exact_where_nothing_changes_and_silent_without_misses()
     assert samples(RULES["seasonal_naive"], week, ones, range(3, 4)) == pytest.approx(3.0)
     assert samples(RULES["naive"], week, ones, range(1, 8)) == pytest.approx(28.0)
     assert len(samples(RULES["naive"], week[:20], ones[:20], range(1, 8))) == 0
+    late = np.where(np.arange(70) < 65, week, np.nan)
+    assert samples(RULES["seasonal_naive"], late, ones, range(3, 4)) == pytest.approx(3.0), "from the last known day"
+
+
+def test_days_that_nobody_has_reported_are_unknown_not_zero() -> None:
+    past, *_ = world()
+    gone = {m: np.where(np.arange(90)[:, None] < 80, v, np.nan) for m, v in past.outcome.items()}
+    late = replace(past, outcome=gone)
+    told = {(r["metric"], r["business_date"]) for r in past_rows(late, FIRST) if r["scope"] == "all"}
+    assert ("spend", FIRST - timedelta(days=1)) in told and ("conversions", FIRST - timedelta(days=1)) not in told
+    assert ("conversions", FIRST - timedelta(days=11)) in told
+    naive = [r for r in peer_rows(late, FIRST) if r["metric"] == "conversions" and r["scope"] == "all"]
+    assert naive and min(r["mean"] for r in naive) > 0
 
 
 def published(scenario: str, night: date, day: date, level: float, days: int = 1) -> dict[str, Any]:

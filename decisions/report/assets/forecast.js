@@ -49,7 +49,7 @@
       place.append(figure);
       const tell = (i) => {
         read.textContent = i < back
-          ? `${dayName(days[i])}: ${number(was[i], panel.unit)}`
+          ? `${dayName(days[i])}: ${was[i] == null ? "not yet known" : number(was[i], panel.unit)}`
           : `${dayName(days[i])}: about ${number(ahead[2][i], panel.unit)}, in 9 of 10 cases ${number(ahead[0][i], "")} to ${number(ahead[4][i], panel.unit)}`;
       };
       tell(back);
