@@ -50,7 +50,8 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     """95 % interval of a probability from the share of `count` independent draws (Wilson 1927)."""
     z = NINETY_FIVE**2 / count
     middle, half = share + z / 2, NINETY_FIVE * np.sqrt(share * (1 - share) / count + z / (4 * count))
-    return float((middle - half) / (1 + z)), float((middle + half) / (1 + z))
+    low, high = (middle - half) / (1 + z), (middle + half) / (1 + z)
+    return float(np.clip(low, 0.0, share)), float(np.clip(high, share, 1.0))  # rounding may leave them by a last bit
 
 
 def reason(found: Comparison, probability: float, regret: float) -> str:
