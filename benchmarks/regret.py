@@ -22,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.regret_hold import HOLDS
 from benchmarks.regret_policies import POLICIES
 from benchmarks.regret_why import WHY
 from simulator.lift import LiftTest, lift_test
@@ -54,7 +55,7 @@ def lift_tests(world: World, count: int) -> tuple[LiftTest, ...]:
 
 def run_seed(job: tuple[str, int], days: int, names: tuple[str, ...], tests: int) -> dict[str, np.ndarray]:
     """One world: expected value by day of the kept split, the oracle and each policy; and some figures of each."""
-    world, policies = scenario(*job), POLICIES | WHY
+    world, policies = scenario(*job), POLICIES | WHY | HOLDS
     known = lift_tests(world, tests)
     best = steady_oracle(world, days)
     kept = play(world, policies[KEEP](world), days).value
@@ -134,11 +135,12 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=QUARTER, help="nights that a policy decides")
     parser.add_argument("--tests", type=int, default=0, help="lift tests in the history, for policies that read them")
     parser.add_argument("--why", action="store_true", help="take one difficulty after the other from the product")
-    parser.add_argument("--policy", action="append", choices=[*POLICIES, *WHY], help="again for more")
+    parser.add_argument("--hold", action="store_true", help="the product with holding at several thresholds")
+    parser.add_argument("--policy", action="append", choices=[*POLICIES, *WHY, *HOLDS], help="again for more")
     parser.add_argument("--processes", type=int, default=1, help="worlds at a time")
     parser.add_argument("--picture", type=Path, default=Path("var/regret.png"), help="where the picture goes")
     chosen, out = parser.parse_args(), Console(width=130)
-    names = tuple(chosen.policy or (WHY if chosen.why else POLICIES))
+    names = tuple(chosen.policy or (WHY if chosen.why else HOLDS if chosen.hold else POLICIES))
     seeds = UNSEEN_SEEDS if chosen.unseen else DEVELOPMENT_SEEDS[: chosen.seeds]
     results = {}
     with multiprocessing.get_context("spawn").Pool(chosen.processes) as pool:

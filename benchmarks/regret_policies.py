@@ -54,13 +54,8 @@ def roas(seen: Seen) -> np.ndarray:
     return scaled_status_quo(wanted, seen.total_cents, allowed.lower_cents, allowed.upper_cents)
 
 
-def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Curves:
-    """Curves as the curves job fits them, to outcomes (days, lines) of which `share` is known."""
-    return as_curves(fit_lines(seen, spend, outcome, share, clicks))
-
-
 def fit_lines(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Fitted:
-    """The fit behind `fit_curves`."""
+    """Lines as the curves job fits them, to outcomes (days, lines) of which `share` is known."""
     days, n = spend.shape
     names = [str(at).zfill(4) for at in range(n)]
     dates = [seen.first_day + timedelta(days=day) for day in range(days)]
@@ -72,10 +67,20 @@ def fit_lines(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndar
     return fit(known, specs=dict.fromkeys(set(seen.platform), SIMPLE))
 
 
+def fit_curves(seen: Seen, spend: np.ndarray, outcome: np.ndarray, share: np.ndarray, clicks: bool = True) -> Curves:
+    """Curves of `fit_lines`."""
+    return as_curves(fit_lines(seen, spend, outcome, share, clicks))
+
+
+def tonight(seen: Seen) -> Fitted:
+    """Tonight's fit of the product."""
+    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
+    return fit_lines(seen, seen.spend, seen.value / share, share)
+
+
 def fitted(seen: Seen) -> Curves:
     """Tonight's curves of the product."""
-    share = np.maximum(seen.share_known("value"), LEAST_KNOWN)
-    return fit_curves(seen, seen.spend, seen.value / share, share)
+    return as_curves(tonight(seen))
 
 
 def simplest(seen: Seen) -> Curves:

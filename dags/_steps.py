@@ -148,7 +148,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "first_model": first_model,
     "marts": jobs("marts"),
     "score": jobs("score"),
-    "decide": jobs("curves", "allocate", "explain", "bid"),
+    "decide": jobs("curves", "allocate", "explain", "bid", "forecast"),
     "release": jobs("release"),
     "make_live": make_live,
     "online": online,

@@ -18,6 +18,9 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 _FILES: dict[str, Path] = {}
 "Files of the units that this process loaded."
 
+TAKEN = {"expected", "so_far", "naive", "seasonal_naive"}
+"Names in out.forecast__day that no scenario may have."
+
 Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
 
 
@@ -90,6 +93,15 @@ class Target(_Part):
         return self
 
 
+class Hold(_Part):
+    """When the budgets in force stay although every rule is kept (`decisions.hold`)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+    "Tonight's budgets go live only where they beat those in force with at least this probability."
+    regret: Annotated[float, Field(ge=0)] = 0.01
+    "And where what changing may lose is on average at most this share of a day's value."
+
+
 class Budget(_Part):
     """The daily total and what may move in one night."""
 
@@ -113,6 +125,7 @@ class Budget(_Part):
     "A change of this amount is always allowed, so that a line at zero can start."
     groups: tuple[Group, ...] = ()
     "A tree of groups with limits of their own, such as a platform's or a region's."
+    hold: Hold = Hold()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Budget":
@@ -131,6 +144,20 @@ class Bids(_Part):
     "Segments that policy allows no bid for."
 
 
+class Scenario(_Part):
+    """Something that may happen to the market, as the forecast plays it out with budgets held."""
+
+    name: Name
+    title: Annotated[str, StringConstraints(min_length=1, max_length=80)]
+    demand: Annotated[float, Field(gt=-1, le=10)] = 0.0
+    "Change of the outcome of the same spend: -0.2 is 20 % less."
+    price: Annotated[float, Field(gt=-1, le=10)] = 0.0
+    "Change of what a click costs."
+    first_day: Annotated[int, Field(ge=1, le=28)] = 1
+    "Day ahead on which it begins; 1 is the day that the night decides."
+    days: Annotated[int, Field(ge=1)] = 28
+
+
 class Unit(_Part):
     """A business unit as its `unit.yml` describes it."""
 
@@ -147,6 +174,8 @@ class Unit(_Part):
     objective: Literal["conversion_value", "conversions"] = "conversion_value"
     budget: Budget
     bids: Bids
+    scenarios: tuple[Scenario, ...] | None = None
+    "Of the forecast; the shipped ones (`decisions/forecast/scenarios.py`) where none are named."
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     simulated: bool = False
     "The shipped simulator writes this unit's deliveries."
@@ -158,6 +187,9 @@ class Unit(_Part):
         names = [source.name for source in self.sources]
         if repeated := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"sources: {', '.join(repeated)} named twice: a source's name is part of its tables")
+        named = [scenario.name for scenario in self.scenarios or ()]
+        if len(set(named)) < len(named) or TAKEN & set(named):
+            raise ValueError(f"scenarios: each needs a name of its own, and none of {', '.join(sorted(TAKEN))}")
         dated = [(rate.currency, rate.since) for rate in self.rates]
         if len(set(dated)) < len(dated):
             raise ValueError("rates: two for one currency and date")

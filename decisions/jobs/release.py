@@ -1,24 +1,42 @@
 """The job `release`: the night's candidate as one row, with the checks that may hold it."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from decisions import draws, hold
+from decisions.allocation import scaled_status_quo
 from decisions.auctions.checks import Platform, problems
+from decisions.jobs.curves import from_table
+from decisions.limits import Infeasible
+from moe.errors import MoeError
 from moe.jobs import Night
+
+Rows = list[dict[str, Any]]
 
 GAP_ALLOWED = 0.001
 """Optimality gap above which a candidate is held: the dual search ends far below it."""
 
 
 def release(
-    night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table
+    night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table,
+    curves: pa.Table, drawn: pa.Table, past_budgets: pa.Table, past_releases: pa.Table,
 ) -> dict[str, pa.Table]:
-    """The row of out.release__night."""
+    """The row of out.release__night. `past_budgets` and `past_releases` are of the nights before."""
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
     bid_rows = bids.to_pylist()
-    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), night)
+    in_force, since = _in_force(lines, past_budgets.to_pylist(), past_releases.to_pylist(), night)
+    status_quo_value = whole["status_quo_value"] if since is None else _value(curves, lines, in_force)
+    found = _compared(lines, in_force, drawn, night)
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), night, status_quo_value)
+    held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
+    notes = [whole["notes"]] if whole["notes"] else []
+    if since is not None:
+        notes.append(f"The nights after {since} were held: tonight's budgets are compared with that night's, which are "
+                     "in force.")
     versions = sorted(set(scores.column("model_version").to_pylist()))
     return {"out.release__night": pa.table({
         "business_date": [night.decided_day],
@@ -30,20 +48,62 @@ def release(
         "currency": [whole["currency"]],
         "objective": [whole["objective"]],
         "expected_value": [whole["expected_value"]],
-        "status_quo_value": [whole["status_quo_value"]],
+        "status_quo_value": [status_quo_value],
         "upper_bound": [whole["upper_bound"]],
         "optimality_gap": [whole["optimality_gap"]],
         "shadow_price": [whole["shadow_price"]],
+        "beats_status_quo": [found.probability],
+        "beats_low": [found.probability_low],
+        "beats_high": [found.probability_high],
+        "expected_regret": [found.regret],
+        "expected_regret_se": [found.regret_se],
+        "gain_low": [found.gain_low],
+        "gain_high": [found.gain_high],
         "held": [bool(held)],
         "hold_reason": [" ".join(held)],
-        "notes": [whole["notes"]],
+        "notes": ["\n".join(notes)],
         "model_version": pa.array([versions[0] if versions else None], pa.string()),
     })}
 
 
+def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night) -> tuple[Any, date | None]:
+    """Budgets in cents that stay where tonight's are held, scaled to tonight's total within its bounds, and the night
+    that set them where it is not the one before.
+
+    Which release is live is a pointer that people move, so it is not read: a night that was not held counts as live.
+    """
+    held = {r["night"]: r["held"] for r in past_releases if r["night"] < night.date}
+    status_quo = np.array([_cents(r["status_quo_budget"]) for r in lines], dtype=np.int64)
+    live = max((of for of, stopped in held.items() if not stopped), default=None)
+    if live is None or not held.get(night.before):
+        return status_quo, None
+    had = {r["line_id"]: _cents(r["budget"]) for r in past_budgets if r["night"] == live}
+    before = np.array([had.get(r["line_id"], 0) for r in lines], dtype=np.int64)
+    low, high = (np.array([_cents(r[bound]) for r in lines], dtype=np.int64) for bound in ("floor", "cap"))
+    try:
+        return scaled_status_quo(before, _cents(_sum(lines, "budget")), low, high), live
+    except Infeasible:  # the budgets break their bounds, which holds them anyway
+        return status_quo, None
+
+
+def _compared(lines: Rows, in_force: Any, drawn: pa.Table, night: Night) -> hold.Comparison:
+    try:
+        worlds = draws.from_table(drawn).of([r["line_id"] for r in lines])
+        new = np.array([float(r["budget"]) for r in lines])
+        return hold.compare(*(worlds.value(spend).sum(axis=1) for spend in (new, in_force / 100)))
+    except ValueError as error:
+        raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
+                       "run the job `curves` of the night again; the live release stays") from error
+
+
+def _value(curves: pa.Table, lines: Rows, cents: Any) -> float:
+    """Expected outcome a day of budgets."""
+    have = curves.column("line_id").to_pylist()
+    return float(from_table(curves.take([have.index(r["line_id"]) for r in lines])).value(cents / 100).sum())
+
+
 def _holds(
-    lines: list[dict[str, Any]], whole: dict[str, Any], bids: list[dict[str, Any]], warnings: list[dict[str, Any]],
-    night: Night,
+    lines: Rows, whole: dict[str, Any], bids: Rows, warnings: Rows, night: Night, status_quo_value: float
 ) -> list[str]:
     """Sentences that say why the candidate may not be made live; none where it may."""
     found = []
@@ -52,7 +112,7 @@ def _holds(
     outside = [r["line_name"] for r in lines if not r["floor"] <= r["budget"] <= r["cap"]]
     if outside:
         found.append(f"Outside their bounds: {', '.join(outside)}.")
-    if whole["expected_value"] < whole["status_quo_value"] * (1 - 1e-9):
+    if whole["expected_value"] < status_quo_value * (1 - 1e-9):
         found.append("Today's split is expected to return more.")
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")
@@ -66,5 +126,9 @@ def _holds(
     return found
 
 
-def _sum(rows: list[dict[str, Any]], column: str) -> Decimal:
+def _cents(amount: Decimal) -> int:
+    return int((amount * 100).to_integral_value(rounding="ROUND_HALF_UP"))
+
+
+def _sum(rows: Rows, column: str) -> Decimal:
     return sum((r[column] for r in rows), Decimal(0))

@@ -60,6 +60,8 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
         applied=_or_none("out.applied__line", night),
+        forecast=_or_empty("out.forecast__day", night),
+        forecast_scores=_or_empty("out.forecast_score__day", night),
         past=_past(night),
         requests=requests_of(night),
         ads=ads_of_lines(night, read(BUDGETS).column("line_id").to_pylist()),

@@ -56,6 +56,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "applied.csv": data.applied,
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,
+        "forecast.csv": data.forecast,
         "history.csv": data.history,
         "orders.csv": data.orders,
         "quarantine.csv": data.quarantine,

@@ -44,7 +44,7 @@ def _publish(data: ReportData) -> Iterator[Action]:
         live = f"the budgets of the night of {long_day(data.live_night)} stay live"
     gain = expected_gain(data)
     value = outcome(gain.value, data.objective, data.currency, signed=True)
-    worst = risk(gain.chance if gain.standard_error else None)
+    worst = risk(gain.chance)
     if data.status == "held":
         detail = f"{sentence(data.release['hold_reason'])} Until then {live}: do not apply tonight’s budgets."
         yield Action("clear_hold", "Decide", "Clear the hold on tonight’s budgets", detail, max(gain.value, 0.0), "top",
@@ -86,7 +86,7 @@ def _apply(data: ReportData) -> Iterator[Action]:
     if rest:
         detail = f"The largest move; {count(rest, 'other line')} change too, and all of them count here. {detail}"
     together = outcome(gain.value, data.objective, data.currency, signed=True)
-    sure = risk(gain.chance if gain.standard_error else None)
+    sure = risk(gain.chance)
     yield Action("apply", "Apply", title, detail, gain.value, "apply", sure,
                  f"The platforms go on with yesterday’s budgets, and {together} a day stay where they are.",
                  gain.low, gain.high)

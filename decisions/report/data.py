@@ -48,6 +48,8 @@ class ReportData:
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     requests: pa.Table | None = None  # core.override__override: requests that are not over; None where there are none
+    forecast: pa.Table | None = None  # out.forecast__day; None in nights from before it
+    forecast_scores: pa.Table | None = None  # out.forecast_score__day
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
     applied: pa.Table | None = None  # out.applied__line; None where nothing told what is set on the platforms
 

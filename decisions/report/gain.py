@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 from decisions.draws import Draws
 from decisions.report.data import ReportData
+from decisions.report.formats import outcome
 
 FloatArray = NDArray[np.float64]
 EIGHTY = 1.2816  # half the width, in standard errors, of a range that holds four times out of five
-NINETY = 1.6449  # half the width, in standard errors, of a range that holds nine times out of ten
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Expected gain a day in the objective, with its 5 to 95 % range; `chance` is that of any gain at all."""
+    """Expected gain a day in the objective, with its 5 to 95 % range; `chance` is that of any gain at all, None
+    where no draws were kept."""
 
     value: float
     share: float | None
-    standard_error: float
     low: float
     high: float
-    chance: float
+    chance: float | None
     words: str
 
 
@@ -44,67 +44,53 @@ def log_error(curve: dict[str, Any], spend: float) -> float:
     return math.sqrt(max(variance, 0.0))
 
 
-def difference_error(curve: dict[str, Any], spend: float, other: float) -> float:
-    """Standard error of response(spend) - response(other), whose errors are strongly correlated."""
-
-    def slope(s: float) -> float:
-        return float(-curve["ceiling"] * curve["half_saturation"] * s / (s + curve["half_saturation"]) ** 2)
-
-    a = response(curve, spend) - response(curve, other)
-    k = slope(spend) - slope(other)
-    variance = (
-        a * a * curve["log_ceiling_variance"]
-        + k * k * curve["log_half_saturation_variance"]
-        + 2 * a * k * curve["log_covariance"]
-    )
-    return math.sqrt(max(variance, 0.0))
-
-
 def expected_gain(data: ReportData) -> Gain:
-    """The release's expected value less that of today's split.
-
-    The range is that of the night's draws. A night without draws: lines err independently of each other, and a line
-    that moves without a curve counts with the whole standard error of its expected value.
-    """
+    """The release's expected value less that of the budgets in force; the range, the chance and the regret are those
+    of the posterior draws that the release was checked by. Nights from before it know none of these."""
     release = data.release
     value = float(release["expected_value"] - release["status_quo_value"])
     before = float(release["status_quo_value"])
-    drawn = over_draws(data)
-    if drawn is not None and drawn.any():
-        low, high = np.quantile(drawn, (0.05, 0.95))
-        chance = float((drawn > 0).mean())
-        return Gain(value, value / before if before > 0 else None, float(drawn.std()), float(low), float(high), chance,
-                    _words(value, 1.0, chance))
-    curves = {row["line_id"]: row for row in data.curves.to_pylist()}
-    variance = 0.0
-    for line in data.budgets.to_pylist():
-        if line["budget"] == line["status_quo_budget"]:
-            continue
-        curve = curves.get(line["line_id"])
-        error = line["expected_value_se"]
-        if curve:
-            error = difference_error(curve, float(line["budget"]), float(line["status_quo_budget"]))
-        variance += error * error
-    error = math.sqrt(variance)
-    chance = 0.5 * (1 + math.erf(value / error / math.sqrt(2))) if error else float(value > 0)
+    known = release.get("beats_status_quo") is not None
+    low, high = (release["gain_low"], release["gain_high"]) if known else (value, value)
     return Gain(
         value=value,
         share=value / before if before > 0 else None,
-        standard_error=error,
-        low=value - NINETY * error,
-        high=value + NINETY * error,
-        chance=chance,
-        words=_words(value, error, chance),
+        low=float(low),
+        high=float(high),
+        chance=float(release["beats_status_quo"]) if known else None,
+        words=_words(release) + _risk(data),
     )
 
 
-def over_draws(data: ReportData) -> FloatArray | None:
-    """Gain a day of tonight's budgets over today's split in each draw (K,); None in a night without draws."""
-    found = draws_of(data)
-    if found is None:
-        return None
-    spend, before = (spend_of(data, name) for name in ("budget", "status_quo_budget"))
-    return np.asarray((found.value(spend) - found.value(before)).sum(axis=-1))
+def _words(release: dict[str, Any]) -> str:
+    chance = release.get("beats_status_quo")
+    if release["lines_changed"] == 0:
+        return "Nothing changes against today’s split."
+    if chance is None:
+        return "No uncertainty is known for this estimate: read it with care."
+    if chance >= 0.95:
+        return f"Very probably better than today’s split: {_cases(chance)}."
+    if chance >= 0.8:
+        return f"Probably better than today’s split: {_cases(chance)}."
+    if chance >= 0.6:
+        return "Perhaps better than today’s split: a small bet, not a sure thing."
+    if chance >= 0.4:
+        return "Too close to call: expect no visible difference to today’s split."
+    return "Expected to bring less than today’s split: a constraint forces the change."
+
+
+def _risk(data: ReportData) -> str:
+    """What the change may lose, unless it is as good as sure."""
+    chance = data.release.get("beats_status_quo")
+    if chance is None or chance >= 0.95 or data.release["lines_changed"] == 0:
+        return ""
+    lost = outcome(data.release["expected_regret"], data.objective, data.currency)
+    return f" Over all cases, what it may lose is {lost} a day on average."
+
+
+def _cases(chance: float) -> str:
+    """Draws are too few to tell 99 from 100 in 100."""
+    return f"in {'more than 98' if chance > 0.98 else f'{100 * chance:.0f}'} of 100 cases that the data allow"
 
 
 def spend_of(data: ReportData, column: str) -> FloatArray:
@@ -151,22 +137,6 @@ def risk(chance: float | None) -> str:
     if chance >= 0.6:
         return f"A bet: {odds}."
     return f"High: {odds}."
-
-
-def _words(value: float, error: float, chance: float) -> str:
-    if value == 0 and error == 0:
-        return "Nothing changes against today’s split."
-    if error == 0:
-        return "No uncertainty is known for this estimate: read it with care."
-    if chance >= 0.95:
-        return "Very probably better than today’s split."
-    if chance >= 0.8:
-        return "Probably better than today’s split."
-    if chance >= 0.6:
-        return "Perhaps better than today’s split: a small bet, not a sure thing."
-    if chance >= 0.4:
-        return "Too close to call: expect no visible difference to today’s split."
-    return "Expected to bring less than today’s split: a constraint forces the change."
 
 
 def worth(spend: float, data: ReportData) -> float:

@@ -6,7 +6,19 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from decisions.report import applied as settings
-from decisions.report import apply, budgets, evidence, formats, limits, pacing, people, playbook, problems, sections
+from decisions.report import (
+    apply,
+    budgets,
+    evidence,
+    forecast,
+    formats,
+    limits,
+    pacing,
+    people,
+    playbook,
+    problems,
+    sections,
+)
 from decisions.report.actions import SHOWN, actions
 from decisions.report.changes import changes
 from decisions.report.curves import AT_FIRST, curve_views
@@ -17,7 +29,7 @@ from decisions.report.templating import asset, embedded, environment, policy
 from decisions.report.uploads import Uploads
 
 STYLES = ("uPlot.min.css", "report.css")
-SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "charts.js")
+SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "charts.js", "forecast.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
@@ -48,6 +60,7 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             experiments=evidence.experiments(data),
             series_json=embedded(days := series(data)),
             series=days,
+            forecast=forecast.view(data),
             bids=sections.bids(data),
             people=people.views(data),
             quarantine=problems.quarantine(data),
@@ -101,7 +114,7 @@ def header(data: ReportData) -> dict[str, Any]:
         "low": formats.estimate(gain.low, signed=True, beside=widest),
         "high": formats.outcome(gain.high, data.objective, data.currency, signed=True, beside=widest),
         "sure": gain.words,
-        "known": gain.standard_error > 0,
+        "known": gain.chance is not None,
         "gap": formats.percent(release["optimality_gap"], 2),
         "notes": [note for note in (release["notes"] or "").splitlines() if note.strip()],
     }

@@ -137,7 +137,9 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         "lines_changed": sum(r["budget"] != r["previous_budget"] for r in budgets), "bids": len(bids),
         "total": total, "total_configured": total, "currency": "USD", "objective": objective,
         "expected_value": expected, "status_quo_value": quo, "upper_bound": expected * 1.0002,
-        "optimality_gap": 0.0002, "shadow_price": shadow, "held": False, "hold_reason": "",
+        "optimality_gap": 0.0002, "shadow_price": shadow, "beats_status_quo": 0.94, "beats_low": 0.9,
+        "beats_high": 0.97, "expected_regret": 0.001 * quo, "expected_regret_se": 0.0002 * quo,
+        "gain_low": 0.2 * (expected - quo), "gain_high": 1.9 * (expected - quo), "held": False, "hold_reason": "",
         "notes": "Meta restated 4 and 5 June: 212 conversions were added.", "model_version": "5f2c9a17",
     }  # fmt: skip
     orders = [{
@@ -158,7 +160,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
         experiments=experiments(), applied=applied(budgets), draws=draws(ceiling, half),
         changes=changes(budgets), limit_costs=limit_costs(unit),
-        limits=limit_prices(shadow),
+        limits=limit_prices(shadow), forecast=forecast(1000.0 * lines), forecast_scores=scores(),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
 
@@ -208,6 +210,33 @@ def limit_costs(unit: float) -> pa.Table:
             ("total", "the total", "the total", 131.0)]
     return table([{"subject_kind": kind, "subject": subject, "limit": limit, "cost": cost * unit}
                   for kind, subject, limit, cost in rows])
+
+
+def forecast(level: float) -> pa.Table:
+    """Four weeks of three metrics in two scenarios, as the job writes them."""
+    quantiles = {"quantile_05": 0.8, "quantile_25": 0.93, "quantile_50": 1.0, "quantile_75": 1.08, "quantile_95": 1.25}
+    rows = []
+    for scenario, title, factor in (("expected", "As expected", 1.0), ("price_rise", "Clicks cost 15 % more", 0.9),
+                                    ("so_far", "So far", 1.0), ("naive", "The last seven days' mean", 3.0)):
+        for metric, size in (("spend", 0.4), ("conversions", 0.02), ("conversion_value", 1.0)):
+            for days, ahead in [(1, n) for n in range(28)] + [(14, 13), (28, 27)]:
+                if scenario == "so_far" and days > 1:
+                    continue
+                mean = level * size * factor * days
+                day = NIGHT - timedelta(days=ahead) if scenario == "so_far" else DAY + timedelta(days=ahead)
+                rows.append({"scenario": scenario, "scope": "all", "metric": metric, "days": days,
+                             "business_date": day, "title": title, "mean": mean,
+                             **{q: mean * share for q, share in quantiles.items()}})
+    return table(rows)
+
+
+def scores(skill: float = 0.25, days: int = 14) -> pa.Table:
+    """Scores of the days up to two weeks ago; `skill` is that over both peers."""
+    return table([{
+        "scope": "all", "metric": metric, "span": "days 1-7", "business_date": NIGHT - timedelta(days=14 + n),
+        "observed": 100.0, "forecasts": 7, "covered_50": 3 / 7, "covered_90": 6 / 7, "crps": 10.0 * (1 - skill),
+        "crps_naive": 10.0, "crps_seasonal_naive": 12.0,
+    } for metric in ("spend", "conversions", "conversion_value") for n in range(days)])  # fmt: skip
 
 
 def experiments() -> pa.Table:

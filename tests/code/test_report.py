@@ -15,11 +15,12 @@ import pytest
 from decisions.report import ReportData, formats, render, tables
 from decisions.report.actions import actions
 from decisions.report.files import csv_bytes
-from decisions.report.gain import difference_error, expected_gain, response
+from decisions.report.gain import expected_gain, response
 from decisions.report.page import header
 from decisions.report.templating import embedded
 from decisions.report.views import Action
 from tests.code.report_example import NIGHT, example, first_night, held, quarantine
+from tests.code.report_example import scores as report_scores
 
 
 def quiet(**changes: Any) -> ReportData:
@@ -181,18 +182,45 @@ def test_the_log_keeps_the_live_night_as_text() -> None:
     assert replace(data, live={**data.live, "night": "2026-06-10"}).status == "candidate"
 
 
-def test_gain_range_comes_from_the_curves() -> None:
+def test_the_gain_s_range_and_chance_are_those_of_the_release_s_draws() -> None:
     data = example()
     gain = expected_gain(data)
     assert gain.value == pytest.approx(data.release["expected_value"] - data.release["status_quo_value"])
-    assert gain.low < gain.value < gain.high
-    curve = data.curves.to_pylist()[0]
-    step = 1e-5
-    up = {**curve, "ceiling": curve["ceiling"] * (1 + step)}
-    slope = ((response(up, 90) - response(up, 60)) - (response(curve, 90) - response(curve, 60))) / step
-    only_a = {**curve, "log_half_saturation_variance": 0.0, "log_covariance": 0.0}
-    assert difference_error(only_a, 90, 60) == pytest.approx(abs(slope) * 0.2, rel=1e-3)
-    assert difference_error(curve, 70, 70) == 0
+    assert (gain.low, gain.high) == (data.release["gain_low"], data.release["gain_high"])
+    assert gain.words.startswith("Probably better than today’s split: in 94 of 100 cases that the data allow. Over all")
+    assert f"may lose is {formats.outcome(data.release['expected_regret'], data.objective, 'USD')} a day" in gain.words
+    sure = replace(data, release={**data.release, "beats_status_quo": 1.0})
+    assert "in more than 98 of 100 cases" in expected_gain(sure).words
+
+
+def test_a_night_from_before_the_draws_says_that_its_gain_s_uncertainty_is_not_known() -> None:
+    data = example()
+    old = replace(data, release={k: v for k, v in data.release.items() if k not in ("beats_status_quo", "gain_low")})
+    assert "No uncertainty is known" in expected_gain(old).words
+    assert header(old)["known"] is False
+
+
+def test_the_forecast_is_told_in_words_and_as_a_table_and_old_nights_do_without(tmp_path: Path) -> None:
+    text = render(example(), tmp_path).read_text()
+    assert "next 28 days are expected to bring 504,000\u00a0USD of conversion value" in text
+    assert "In 9 of 10 such months it will be between 403,000 and 630,000\u00a0USD" in text
+    assert "held in 86\u00a0% of 98 forecasts, and they were 25\u00a0% closer than the mean of the last" in text
+    assert text.index("As expected</") < text.index("Clicks cost 15 % more</")
+    assert "The last seven days' mean" not in text, "peers are for the back-test"
+    drawn = json.loads(re.search(r'id="forecast-data">(.*?)</script>', text, re.S)[1])
+    assert len(drawn["fans"]["all"]["price_rise"]["spend"]) == 5
+    assert len(drawn["fans"]["all"]["price_rise"]["spend"][0]) == 28 == len(drawn["so_far"]["all"]["spend"])
+    old = render(replace(example(), forecast=None, forecast_scores=None), tmp_path).read_text()
+    assert "This night made no forecast." in old and 'id="forecast-data"' not in old
+
+
+@pytest.mark.parametrize(("scores", "said"), [
+    (report_scores(skill=-0.1), "10\u00a0% further off than the mean of the last seven days: trust that simple rule"),
+    (report_scores(days=3), "Too few days"),
+    (None, "Too few days"),
+])
+def test_the_verdict_on_earlier_forecasts_hides_nothing(scores: pa.Table | None, said: str, tmp_path: Path) -> None:
+    assert said in render(replace(example(), forecast_scores=scores), tmp_path).read_text()
 
 
 @pytest.mark.parametrize(
@@ -248,7 +276,7 @@ def test_names_cannot_become_markup_or_script(tmp_path: Path) -> None:
     assert "<script>alert" not in text
     assert "<img" not in text
     assert 'href="javascript' not in text
-    assert text.count("<script") == text.count("</script>") == 7
+    assert text.count("<script") == text.count("</script>") == 9
     block = re.search(r'<script type="application/json" id="series-data">(.*?)</script>', text, re.S)
     assert block is not None
     assert json.loads(block[1])["sets"][1]["name"] == evil

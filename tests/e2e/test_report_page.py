@@ -144,6 +144,17 @@ def test_a_row_opens_its_waterfall(night: tuple[ReportData, Path], width: int, b
     visit.page.close()
 
 
+def test_a_scenario_can_be_picked_in_the_forecast(night: tuple[ReportData, Path], browser: Browser) -> None:
+    visit = Visit(browser, night[1])
+    read = visit.page.locator("#forecast-charts figcaption span").nth(2)
+    assert visit.page.locator("#forecast-charts canvas").count() == 3
+    assert "about 18,000 USD, in 9 of 10 cases 14,400 to 22,500 USD" in read.inner_text()
+    visit.page.locator("#forecast-scenario").select_option(label="Clicks cost 15 % more")
+    assert "about 16,200 USD" in read.inner_text()
+    assert visit.trouble == []
+    visit.page.close()
+
+
 def test_an_advice_opens_its_entry_of_the_playbook(night: tuple[ReportData, Path], browser: Browser) -> None:
     visit = Visit(browser, night[1])
     link = visit.page.locator("#todo .how a").first
@@ -172,7 +183,7 @@ def test_structure_that_a_screen_reader_needs(night: tuple[ReportData, Path], br
     visit = Visit(browser, night[1])
     page = visit.page
     assert page.locator("h1").count() == 1
-    assert page.locator("section").count() == page.locator("section > h2").count() == 15
+    assert page.locator("section").count() == page.locator("section > h2").count() == 16
     assert page.locator("table").count() == page.locator("table > caption").count()
     unnamed = page.locator("button, a, select, input, svg[role=img], [role=region]").evaluate_all(
         "all => all.filter(e => !(e.textContent.trim() || e.ariaLabel || e.labels?.length"
