@@ -104,6 +104,17 @@ NIGHT: tuple[Job, ...] = (
         history=True,
     ),
     Job(
+        "hours",
+        "spark_jobs.hours:hours",
+        reads={
+            "sessions": Read("features.session__session", "deliveries", days=8),
+            "ads": Read(ADS, "as_of", days=28),
+        },
+        writes=("features.hour_traffic__line_block",),
+        engine="spark",
+        history=True,
+    ),
+    Job(
         "customers",
         "spark_jobs.customers:customers",
         reads={"orders": Read("core.order__order", "as_of", days=365)},
