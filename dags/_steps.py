@@ -146,7 +146,7 @@ STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "first_model": first_model,
     "marts": jobs("marts"),
     "score": jobs("score"),
-    "decide": jobs("curves", "allocate", "bid"),
+    "decide": jobs("curves", "allocate", "bid", "multipliers"),
     "release": jobs("release"),
     "make_live": make_live,
     "online": online,

@@ -179,6 +179,19 @@ NIGHT: tuple[Job, ...] = (
         needs_night_before=True,
     ),
     Job(
+        "multipliers",
+        "decisions.jobs.multipliers:multipliers",
+        reads={
+            "bids": Read("out.bid__line_segment"),
+            "budgets": Read("out.budget__line"),
+            "hours": Read("features.hour_traffic__line_block", "deliveries", days=42, optional=True),
+            "ads": Read(ADS, "as_of", days=60),
+            "before": Read("out.bid_multiplier__line_dimension", "before", optional=True),
+        },
+        writes=("out.bid_multiplier__line_dimension",),
+        needs_night_before=True,
+    ),
+    Job(
         "release",
         "decisions.jobs.release:release",
         reads={
@@ -187,6 +200,7 @@ NIGHT: tuple[Job, ...] = (
             "bids": Read("out.bid__line_segment"),
             "scores": Read("features.score__line_segment"),
             "warnings": Read("core.warning__finding"),
+            "multipliers": Read("out.bid_multiplier__line_dimension", optional=True),
         },
         writes=("out.release__night",),
         needs_night_before=True,

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -86,6 +87,7 @@ class Unit(_Part):
     unit: Name
     name: str
     time_zone: str = "UTC"
+    "Of the ad accounts: hour blocks are its hours."
     currency: Currency
     rates: tuple[Rate, ...] = ()
     first_night: date
@@ -110,6 +112,8 @@ class Unit(_Part):
         dated = [(rate.currency, rate.since) for rate in self.rates]
         if len(set(dated)) < len(dated):
             raise ValueError("rates: two for one currency and date")
+        if self.time_zone not in available_timezones():
+            raise ValueError(f"time_zone: {self.time_zone} is none: give one such as America/New_York")
         if self.currency in {rate.currency for rate in self.rates}:
             raise ValueError(f"rates: {self.currency} is the unit's own currency")
         return self

@@ -31,21 +31,18 @@ def hours(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, DataFr
     """
     date = night.date - timedelta(days=AGE_DAYS)
     final = sessions.where(F.col("business_date") == F.date_sub("night", WINDOW_DAYS - 1))
-    earlier = Window.partitionBy("visitor_id").orderBy("started_at", "session_id").rowsBetween(
-        Window.unboundedPreceding, Window.currentRow
+    later = Window.partitionBy("visitor_id").orderBy("started_at", "session_id")
+    since, after = (later.rowsBetween(first, Window.unboundedFollowing) for first in (Window.currentRow, 1))
+    purchase = F.min(F.when(F.col("purchases") > 0, F.col("started_at"))).over(since)
+    next_tag = F.min(F.when(F.col("utm_campaign").isNotNull(), F.col("started_at"))).over(after)
+    in_time = purchase <= F.col("started_at") + F.make_dt_interval(F.lit(ATTRIBUTION_DAYS))
+    converts = in_time & (next_tag.isNull() | (purchase < next_tag))
+    visits = final.withColumn("converts", converts).where(
+        (F.col("business_date") == F.lit(date)) & F.col("utm_campaign").isNotNull()
     )
-    tagged = F.when(F.col("utm_campaign").isNotNull(), F.struct("session_id", "started_at"))
-    seen = final.withColumn("touch", F.last(tagged, ignorenulls=True).over(earlier))
-    within = F.col("started_at") <= F.col("touch.started_at") + F.make_dt_interval(F.lit(ATTRIBUTION_DAYS))
-    bought = seen.where((F.col("purchases") > 0) & within).select(
-        F.col("touch.session_id").alias("session_id"), F.lit(1).alias("converts")
-    ).distinct()
     local = F.from_utc_timestamp("started_at", night.unit.time_zone)
-    visits = final.where((F.col("business_date") == F.lit(date)) & F.col("utm_campaign").isNotNull()).withColumn(
-        "hour_block", _block(local)
-    )
-    by_tag = visits.join(bought, "session_id", "left").groupBy("utm_campaign", "utm_content", "hour_block").agg(
-        F.count("*").alias("sessions"), F.count("converts").alias("converting_sessions")
+    by_tag = visits.groupBy("utm_campaign", "utm_content", _block(local).alias("hour_block")).agg(
+        F.count("*").alias("sessions"), F.count_if("converts").alias("converting_sessions")
     )
     line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
     by_line = (

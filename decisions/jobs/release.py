@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from decisions.auctions.checks import Platform, problems
+from decisions.auctions.checks import Platform, multiplier_problems, problems
 from moe.jobs import Night
 
 GAP_ALLOWED = 0.001
@@ -13,12 +13,14 @@ GAP_ALLOWED = 0.001
 
 
 def release(
-    night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table
+    night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table,
+    multipliers: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
     """The row of out.release__night."""
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
     bid_rows = bids.to_pylist()
-    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), night)
+    percentages = multipliers.to_pylist() if multipliers is not None else []
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night)
     versions = sorted(set(scores.column("model_version").to_pylist()))
     return {"out.release__night": pa.table({
         "business_date": [night.decided_day],
@@ -43,7 +45,7 @@ def release(
 
 def _holds(
     lines: list[dict[str, Any]], whole: dict[str, Any], bids: list[dict[str, Any]], warnings: list[dict[str, Any]],
-    night: Night,
+    multipliers: list[dict[str, Any]], night: Night,
 ) -> list[str]:
     """Sentences that say why the candidate may not be made live; none where it may."""
     found = []
@@ -57,9 +59,10 @@ def _holds(
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")
     limits = night.unit.bids
+    platform = Platform(limits.floor, limits.cap)
     found += [problem.message for problem in problems(
-        bids, {r["line_id"]: r["budget"] for r in lines}, Platform(limits.floor, limits.cap),
-        {(None, segment) for segment in limits.forbidden})]
+        bids, {r["line_id"]: r["budget"] for r in lines}, platform, {(None, segment) for segment in limits.forbidden})]
+    found += [problem.message for problem in multiplier_problems(multipliers, bids, platform)]
     late = [w["source"] for w in warnings if w["finding"] == "late" and w["message"].startswith("hold")]
     if late:
         found.append(f"Not delivered: {', '.join(late)}.")
