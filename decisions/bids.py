@@ -63,6 +63,8 @@ class Bids:
     binding: NDArray[np.str_]  # (m,) 'cap', 'floor', 'budget' or '' where the bid is the click's worth
     reason: tuple[str, ...]  # (m,) one sentence
     pace: FloatArray  # (n,) the factor of each line, 1 where its budget does not bind
+    can_rise: NDArray[np.bool_]  # (n,) whether a larger correction would raise a bid of the line
+    can_fall: NDArray[np.bool_]  # (n,) whether a smaller one would lower one
 
 
 def bids(
@@ -78,6 +80,7 @@ def bids(
     bid_floor: ArrayLike = 0,
     bid_cap: ArrayLike = MOST,
     landscape: Landscape | None = None,
+    correction: ArrayLike = 1.0,
 ) -> Bids:
     """Bid of each line × segment row, so that no line is expected to spend more than its budget.
 
@@ -88,7 +91,9 @@ def bids(
     click than it returns,
     1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line
     that cannot afford its floors drops its least worthy segments (bid 0), because a platform refuses a bid below
-    its floor. Raises ValueError on bad input.
+    its floor. `correction` (n,) multiplies the bids at last, by what the line spent of its budgets lately
+    (`auctions.feedback`): within floor and cap, and not above what a click returns at the `price_floor`. Raises
+    ValueError on bad input.
     """
     i = np.asarray(line, dtype=np.int64)
     budget = np.asarray(budget_cents, dtype=np.int64)
@@ -131,15 +136,27 @@ def bids(
     bid = paced(low)
     bid = np.where(fits(bid)[i], bid, _affordable(i, rate * value, spend(floor), floor, budget))
     bid = np.where(budget[i] == 0, 0, bid)
+    moved = np.broadcast_to(np.asarray(correction, dtype=np.float64), budget.shape)
+    if not (np.isfinite(moved).all() and (moved > 0).all()):
+        raise ValueError("corrections must be finite and above 0")
+    most = np.maximum(np.minimum(cap, np.floor(np.minimum(rate * value / price_floor * SCALE, MOST))), floor)
+    most = np.maximum(most, bid).astype(np.int64)
+    asked = np.minimum(np.floor(bid * moved[i] + 1e-9), MOST).astype(np.int64)
+    made = np.where(bid > 0, np.clip(asked, np.minimum(floor, bid), most), 0)
+    rises, falls = (np.bincount(i, room & (made > 0), budget.size) > 0 for room in (made < most, made > floor))
+    # Where bids were raised because less was spent than expected, the spend model says too much: the budget holds.
+    model = np.bincount(i, spend(made), budget.size) * 100
+    keep = np.where(moved > 1, np.minimum(1.0, np.divide(budget, model, out=np.ones(budget.size), where=model > 0)), 1.0)
 
     full = np.floor(wanted).astype(np.int64)
     rests_on = [bid < full, worth > cap, worth < floor]
     binding = np.select(rests_on, ["budget", "cap", "floor"], "")
     text = tuple(
-        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price[at]))
+        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price[at])) + _told(float(moved[at]))
         for why, b, least, money, at in zip(binding, bid, floor, budget[i], i, strict=True)
     )
-    return Bids(bid, bought(bid)[0], _whole_cents(i, spend(bid) * 100), binding, text, low)
+    clicks_won, cents = bought(made)[0] * keep[i], spend(made) * keep[i] * 100
+    return Bids(made, clicks_won, _whole_cents(i, cents), binding, text, low, rises, falls)
 
 
 def _check(
@@ -185,6 +202,14 @@ def _whole_cents(i: IntArray, cents: FloatArray) -> IntArray:
     whole = np.empty_like(so_far)
     whole[order] = so_far - earlier
     return whole
+
+
+def _told(correction: float) -> str:
+    """What the feedback on the line's spend adds to a reason; nothing for less than half a percent."""
+    percent = round(100 * (correction - 1))
+    if percent == 0:
+        return ""
+    return f"; {'raised' if percent > 0 else 'lowered'} by {abs(percent)} % for what the line spent lately"
 
 
 def _reason(binding: str, bid: int, floor: int, budget: int, pace: float, price: float) -> str:

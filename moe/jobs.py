@@ -174,8 +174,11 @@ NIGHT: tuple[Job, ...] = (
             "ads": Read("features.ads__line_segment"),
             "history": Read(MARTS),
             "response": Read("features.bid_response__line_segment_bid", optional=True),
+            "pace": Read("out.bid_pace__line", "before", optional=True),
+            "plan": Read("marts.plan_vs_actual__line_day", optional=True),
+            "released": Read("out.release__night", "before", optional=True),
         },
-        writes=("out.bid__line_segment",),
+        writes=("out.bid__line_segment", "out.bid_pace__line"),
         needs_night_before=True,
     ),
     Job(

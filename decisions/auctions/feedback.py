@@ -1,0 +1,78 @@
+"""Pacing from night to night: a line's bids are moved by what it spent of its budget, and by its cost per conversion.
+
+`pacing` paces one budget over the ticks of a day, where spend is seen after each. A night sees a day's spend once,
+when the next day's bids are due, and the platform's daily budget starts anew: what is left to correct is a bid level
+that is wrong day after day. That is integral control on log(spend / budget). A day's delay and an elasticity of spend
+to the bid up to 2 leave the loop without oscillation at a gain of 1 / (4 · 2) (Åström & Murray 2021, Feedback systems,
+ch. 11: an integrator with a delay of one step is critically damped at a loop gain of 1 / 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+GAIN = 1 / 8
+COST_GAIN = 1 / 60
+"""The cost per conversion is a mean over two weeks that ended a week ago: 15 days of delay in place of one or two."""
+NOISE = 0.05
+"""A spend this near to the budget is as good as on it: platforms deliver no finer."""
+MOST_STEP = float(np.log(1.1))
+LEAST, MOST = float(np.log(0.5)), float(np.log(1.5))
+"""Ends of the correction. What a bid this far off does not mend is no matter of the bid."""
+BELIEVED = 2.0
+"""A platform spends at most twice a daily budget: above it, the budget on the platform was another."""
+ACTIONS = 20.0
+"""Conversions that the target counts for in the observed cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """Log factors on the bids of n lines: the state that the next night starts from."""
+
+    spend: FloatArray  # (n,) LEAST to MOST
+    cost: FloatArray  # (n,) LEAST to 0
+
+    @property
+    def factor(self) -> FloatArray:
+        """The lower of the two, as a factor: a line that costs too much is not raised to spend its budget."""
+        return np.asarray(np.exp(np.minimum(self.spend, self.cost)))
+
+
+def corrected(
+    before: Correction, budget: ArrayLike, spend: ArrayLike, *, can_rise: ArrayLike = True, can_fall: ArrayLike = True,
+    cost: ArrayLike = 0.0, conversions: ArrayLike = 0.0, target: float | None = None,
+) -> Correction:
+    """The next correction of n lines, from a day's `spend` of the `budget` that was released for it.
+
+    NaN budgets and spends, none at all and more than `BELIEVED` budgets tell nothing: the correction stays. `can_rise`
+    and `can_fall`: whether the bids of that day could move further; where they could not, an error in that direction
+    is not added up (anti-windup by conditional integration). `cost` and `conversions` are those of the matured days,
+    `target` the largest mean cost per conversion. Raises ValueError on negative amounts.
+    """
+    planned, spent = np.asarray(budget, dtype=np.float64), np.asarray(spend, dtype=np.float64)
+    if (planned < 0).any() or (spent < 0).any() or (target is not None and not 0 < target < np.inf):
+        raise ValueError("budgets and spends must not be negative, and a target is above 0")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.log(spent / planned)
+        tells = np.isfinite(error) & (spent <= BELIEVED * planned)
+    error = np.where(tells & (np.abs(error) > NOISE), error, 0.0)
+    held_by_cost = before.cost < before.spend
+    stuck = ((error < 0) & (~np.asarray(can_rise, dtype=np.bool_) | held_by_cost)) | (
+        (error > 0) & ~np.asarray(can_fall, dtype=np.bool_)
+    )
+    step = np.clip(-GAIN * np.where(stuck, 0.0, error), -MOST_STEP, MOST_STEP)
+    return Correction(np.clip(before.spend + step, LEAST, MOST), _by_cost(before.cost, cost, conversions, target))
+
+
+def _by_cost(before: FloatArray, cost: ArrayLike, conversions: ArrayLike, target: float | None) -> FloatArray:
+    if target is None:
+        return np.zeros_like(before)
+    paid, count = np.asarray(cost, dtype=np.float64), np.asarray(conversions, dtype=np.float64)
+    error = np.log((paid / target + ACTIONS) / (count + ACTIONS))
+    step = np.clip(-COST_GAIN * error, -MOST_STEP, MOST_STEP)
+    return np.asarray(np.clip(before + step, LEAST, 0.0))
