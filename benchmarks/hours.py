@@ -9,8 +9,6 @@ spend, where a click costs its bid and clicks follow it, above those without per
 """
 
 import argparse
-from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from rich.console import Console

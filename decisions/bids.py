@@ -139,14 +139,12 @@ def bids(
     moved = np.broadcast_to(np.asarray(correction, dtype=np.float64), budget.shape)
     if not (np.isfinite(moved).all() and (moved > 0).all()):
         raise ValueError("corrections must be finite and above 0")
-    most = np.maximum(np.minimum(cap, np.floor(np.minimum(rate * value / price_floor * SCALE, MOST))), floor)
-    most = np.maximum(most, bid).astype(np.int64)
-    asked = np.minimum(np.floor(bid * moved[i] + 1e-9), MOST).astype(np.int64)
-    made = np.where(bid > 0, np.clip(asked, np.minimum(floor, bid), most), 0)
+    most = np.minimum(np.minimum(rate * value / price_floor * SCALE, MOST).astype(np.int64), cap)
+    made, most = _corrected(bid, moved[i], floor, most)
     rises, falls = (np.bincount(i, room & (made > 0), budget.size) > 0 for room in (made < most, made > floor))
     # Where bids were raised because less was spent than expected, the spend model says too much: the budget holds.
     model = np.bincount(i, spend(made), budget.size) * 100
-    keep = np.where(moved > 1, np.minimum(1.0, np.divide(budget, model, out=np.ones(budget.size), where=model > 0)), 1.0)
+    held = np.divide(budget, model, out=np.ones(budget.size), where=(model > budget) & (moved > 1))
 
     full = np.floor(wanted).astype(np.int64)
     rests_on = [bid < full, worth > cap, worth < floor]
@@ -155,7 +153,7 @@ def bids(
         _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price[at])) + _told(float(moved[at]))
         for why, b, least, money, at in zip(binding, bid, floor, budget[i], i, strict=True)
     )
-    clicks_won, cents = bought(made)[0] * keep[i], spend(made) * keep[i] * 100
+    clicks_won, cents = bought(made)[0] * held[i], spend(made) * held[i] * 100
     return Bids(made, clicks_won, _whole_cents(i, cents), binding, text, low, rises, falls)
 
 
@@ -177,6 +175,13 @@ def _check(
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
         crossed = np.flatnonzero(floor > cap).tolist()
         raise ValueError(f"bid floors must not be negative nor above their caps; rows {crossed}")
+
+
+def _corrected(bid: IntArray, by: FloatArray, floor: IntArray, most: IntArray) -> tuple[IntArray, IntArray]:
+    """Bids above 0 times their correction, from their floor to `most`, and where each could have gone to."""
+    top = np.maximum(most, bid)  # a floor may be above what a click returns
+    asked = np.minimum(np.floor(bid * by + 1e-9), MOST).astype(np.int64)
+    return np.where(bid > 0, np.clip(asked, np.minimum(floor, bid), top), 0), top
 
 
 def _affordable(i: IntArray, worth: FloatArray, spend: FloatArray, bid: IntArray, budget: IntArray) -> IntArray:

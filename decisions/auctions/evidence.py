@@ -99,12 +99,12 @@ def _dispersion(factor: FloatArray, n: FloatArray, y: FloatArray) -> float:
     if free < 1:
         return 1.0
     pearson = np.divide((seen - mean) ** 2, mean, out=np.zeros_like(mean), where=mean > 0)
-    return max(float(pearson.sum()) / free, 1.0)
+    return float(max(pearson.sum() / free, 1.0))
 
 
 def _shares(weight: FloatArray) -> FloatArray:
     total = weight.sum(axis=1, keepdims=True)
-    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+    return np.asarray(np.divide(weight, total, out=np.zeros_like(weight), where=total > 0))
 
 
 def _discovered(log_e: FloatArray, level: float) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from decisions.auctions.evidence import Effect, effect
+from decisions.auctions.evidence import effect
 from decisions.auctions.multipliers import LEAST, MOST
 from decisions.auctions.percents import percents
 from moe.jobs import Night
@@ -114,14 +114,13 @@ def _stated(
                 "clicks": int(clicks[i, j]), "conversions": float(conversions[i, j]),
                 "click_share": float(share[j]), "evidence": "line" if found.by_line[i] else "unit",
                 "held_out_gain": float(found.gain[i]),
-                "reason": _reason(found, i, j, int(made[j]), (least, most)),
+                "reason": _reason(float(found.factor[i, j]), bool(found.by_line[i]), int(made[j]), (least, most)),
             }
 
 
-def _reason(found: Effect, i: int, j: int, percent: int, ends: tuple[int, int]) -> str:
-    factor = found.factor[i, j]
+def _reason(factor: float, by_line: bool, percent: int, ends: tuple[int, int]) -> str:
     told = f"A click here converts {abs(factor - 1):.0%} {'more' if factor >= 1 else 'less'} often than the line's mean"
-    shown = "the line's later dates show it" if found.by_line[i] else "the unit's lines show it together on later dates"
+    shown = "the line's later dates show it" if by_line else "the unit's lines show it together on later dates"
     held = percent in ends and percent != 0
     return f"{told}; {shown}" + ("; held at the end of what floor, cap and platform allow" if held else "")
 

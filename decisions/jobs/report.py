@@ -56,6 +56,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
         past=_past(night),
+        multipliers=_if_there("out.bid_multiplier__line_dimension", night),
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)
@@ -117,6 +118,12 @@ def _newest_days(history: pa.Table, night: Night) -> pa.Table:
 def _or_empty(table: str, night: Night) -> pa.Table:
     paths = tables.files(table, night.unit.unit, night.date, night.date)
     return tables.read(table, night.unit.unit, night.date) if paths else contract(table).schema.empty_table()
+
+
+def _if_there(table: str, night: Night) -> pa.Table | None:
+    """A table that older nights do not have."""
+    paths = tables.files(table, night.unit.unit, night.date, night.date)
+    return tables.read_file(paths[0]) if paths else None
 
 
 def _steps(night: Night) -> list[dict[str, Any]]:

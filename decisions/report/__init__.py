@@ -50,6 +50,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
     return {
         "budgets.csv": data.budgets,
         "bids.csv": data.bids,
+        "bid_multipliers.csv": data.multipliers if data.multipliers is not None and data.multipliers.num_rows else None,
         "plan_vs_actual.csv": data.plan_vs_actual,
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,

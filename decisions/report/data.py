@@ -35,6 +35,7 @@ class ReportData:
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
+    multipliers: pa.Table | None = None  # out.bid_multiplier__line_dimension; None in nights from before it
 
     @property
     def live_night(self) -> date | None:

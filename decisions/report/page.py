@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import apply, budgets, evidence, formats, people, problems, sections
+from decisions.report import apply, budgets, evidence, formats, multipliers, people, problems, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
@@ -42,6 +42,9 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             series_json=embedded(days := series(data)),
             series=days,
             bids=sections.bids(data),
+            multiplier_words=multipliers.words(data),
+            by_hour=multipliers.by_hour(data),
+            by_placement=multipliers.by_placement(data),
             people=people.views(data),
             quarantine=problems.quarantine(data),
             quarantined=len(

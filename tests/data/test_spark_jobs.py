@@ -426,7 +426,7 @@ def test_nights_know_what_was_delivered_until_then(store: Path) -> None:
 
 def test_a_step_without_rows_is_skipped_and_those_that_stand_on_it(store: Path) -> None:
     statuses = {r.job: r.status for r in runner.run(JOBS, UNIT, NIGHTS[:1])}
-    assert statuses == {"sessions": "skipped", "traffic": "skipped", "hours": "skipped", "customers": "skipped", "ads": "done"}
+    assert statuses == dict.fromkeys(("sessions", "traffic", "hours", "customers"), "skipped") | {"ads": "done"}
 
 
 def test_two_runs_and_nights_apart_give_equal_digests(store: Path) -> None:
