@@ -1,7 +1,9 @@
 """How much better a line's clicks convert at each level of a dimension (hour block, placement), and whether it is so.
 
-The factors are pooled from line to unit: the unit's by level, and each line's own deviation from them, both pulled to 1
-by as much as the data do not tell them from chance (`ratios`). A factor is stated only where it beats no factor on
+The factors are pooled from line to unit: the unit's by level, pulled to 1 by as much as the data do not tell them from
+chance (`ratios`), and each line's own deviation from them. Few lines may deviate, and those by much, which one variance
+for all would hide: a line deviates with a probability, and by a gamma of one shape, both estimated from all lines (a
+spike and a slab; Johnstone & Silverman 2004, Needles and straw in haystacks). A factor is stated only where it beats no factor on
 later dates: each period's conversions are judged by factors fitted on the periods before it. The ratio of the two
 likelihoods, multiplied over the periods, is an e-value: under no effect its mean is at most 1, so that it exceeds
 1 / α with a probability of at most α, whatever the factors were (Dawid 1984, Prequential analysis; Grünwald, de Heide &
@@ -15,10 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
 
 from decisions.auctions.ratios import shrunk_ratios
 
 FloatArray = NDArray[np.float64]
+SHAPES = np.geomspace(2, 1_000, 12)
+CHANCES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
 FALSE_SHARE = 0.05
 """Share of the lines with an effect that may be false, and the probability that a unit's is."""
 
@@ -29,7 +34,6 @@ class Effect:
 
     factor: FloatArray  # (n, b) conversion rate over the line's mean, whose mean over the line's clicks is 1
     gain: FloatArray  # (n,) log likelihood of later conversions with the factors, above that without
-    rest_gain: float  # the sum over the lines that do not show it alone
     by_line: NDArray[np.bool_]  # (n,) the line's own conversions show it
     by_unit: NDArray[np.bool_]  # (n,) the rest of the lines show it together, and this one's do not speak against it
 
@@ -53,10 +57,12 @@ def effect(clicks: ArrayLike, conversions: ArrayLike) -> Effect:
     factor = _fitted(n, y)
     gain /= _dispersion(factor, n, y)
     by_line = _discovered(gain, FALSE_SHARE)
-    # Without the lines that show it alone: an effect of theirs says nothing of the others.
-    rest_gain = float(gain[~by_line].sum())
-    by_unit = ~by_line & (gain > 0) & (rest_gain >= -np.log(FALSE_SHARE))
-    return Effect(_normalised(factor, n.sum(axis=0)), gain, rest_gain, by_line, by_unit)
+    # Without the lines that show it alone, and only where most of the others gain: an effect of some says nothing of
+    # the rest.
+    rest = gain[~by_line]
+    together = bool(rest.size) and rest.sum() >= -np.log(FALSE_SHARE) and np.median(rest) > 0
+    by_unit = ~by_line & (gain > 0) & together
+    return Effect(_normalised(factor, n.sum(axis=0)), gain, by_line, by_unit)
 
 
 def _fitted(n: FloatArray, y: FloatArray) -> FloatArray:
@@ -68,8 +74,21 @@ def _fitted(n: FloatArray, y: FloatArray) -> FloatArray:
     expected = (n * rate[:, :, None]).sum(axis=0) / spread
     of_unit = shrunk_ratios(events.sum(axis=0), expected.sum(axis=0)).ratio
     unit = _normalised(np.broadcast_to(of_unit, clicks.shape), clicks)
-    own = shrunk_ratios(events.ravel(), (expected * unit).ravel()).ratio.reshape(clicks.shape)
-    return np.asarray(unit * own)
+    return np.asarray(unit * _own(events, expected * unit))
+
+
+def _own(y: FloatArray, e: FloatArray) -> FloatArray:
+    """Mean ratio (n, b) of each line's events to those expected as the unit's, given whether it deviates."""
+    best, found = 0.0, np.ones_like(y)
+    for k in SHAPES:
+        # Log likelihood of a line's events if it deviates (negative binomial) above that if not (Poisson).
+        above = (gammaln(y + k) - gammaln(k) + k * np.log(k) - (k + y) * np.log(k + e) + e).sum(axis=1)
+        for chance in CHANCES:
+            each = np.logaddexp(np.log(chance) + above, np.log1p(-chance))
+            if each.sum() > best:
+                deviates = np.exp(np.log(chance) + above - each)[:, None]
+                best, found = each.sum(), 1 + deviates * ((y + k) / (e + k) - 1)
+    return found
 
 
 def _log_ratio(factor: FloatArray, n: FloatArray, y: FloatArray) -> FloatArray:

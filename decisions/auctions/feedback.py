@@ -35,12 +35,21 @@ class Correction:
     """Log factors on the bids of n lines: the state that the next night starts from."""
 
     spend: FloatArray  # (n,) LEAST to MOST
-    cost: FloatArray  # (n,) LEAST to 0
+    cost: FloatArray  # (n,) LEAST to MOST, where it holds nothing
+
+    @property
+    def log(self) -> FloatArray:
+        """The lower of the two: a line that costs too much is not raised to spend its budget."""
+        return np.minimum(self.spend, self.cost)
 
     @property
     def factor(self) -> FloatArray:
-        """The lower of the two, as a factor: a line that costs too much is not raised to spend its budget."""
-        return np.asarray(np.exp(np.minimum(self.spend, self.cost)))
+        return np.exp(self.log)
+
+
+def none(lines: int) -> Correction:
+    """Where no night was before."""
+    return Correction(np.zeros(lines), np.full(lines, MOST))
 
 
 def corrected(
@@ -66,13 +75,15 @@ def corrected(
         (error > 0) & ~np.asarray(can_fall, dtype=np.bool_)
     )
     step = np.clip(-GAIN * np.where(stuck, 0.0, error), -MOST_STEP, MOST_STEP)
-    return Correction(np.clip(before.spend + step, LEAST, MOST), _by_cost(before.cost, cost, conversions, target))
+    return Correction(np.clip(before.spend + step, LEAST, MOST), _by_cost(before, cost, conversions, target))
 
 
-def _by_cost(before: FloatArray, cost: ArrayLike, conversions: ArrayLike, target: float | None) -> FloatArray:
+def _by_cost(before: Correction, cost: ArrayLike, conversions: ArrayLike, target: float | None) -> FloatArray:
     if target is None:
-        return np.zeros_like(before)
+        return np.full_like(before.cost, MOST)
     paid, count = np.asarray(cost, dtype=np.float64), np.asarray(conversions, dtype=np.float64)
     error = np.log((paid / target + ACTIONS) / (count + ACTIONS))
     step = np.clip(-COST_GAIN * error, -MOST_STEP, MOST_STEP)
-    return np.asarray(np.clip(before + step, LEAST, 0.0))
+    # From the correction in force, so that one that did not hold has not run away when it must.
+    moves = (before.cost <= before.spend) | (error > 0)
+    return np.where(moves, np.clip(before.log + step, LEAST, MOST), MOST)

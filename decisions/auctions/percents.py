@@ -24,6 +24,7 @@ def percents(factor: ArrayLike, share: ArrayLike, least: int, most: int) -> IntA
         raise ValueError("one factor and one share a level, and bounds above −100 that hold 0")
     if not (np.isfinite(ratio).all() and (ratio >= 0).all() and (weight >= 0).all() and abs(weight.sum() - 1) < 1e-6):
         raise ValueError("factors must be finite and not negative, and shares add up to 1")
+    ratio = ratio / ratio.max() if ratio.max() > 0 else np.ones_like(ratio)
     low, high = 1 + least / 100, 1 + most / 100
 
     def bid(scale: float) -> FloatArray:
@@ -33,9 +34,8 @@ def percents(factor: ArrayLike, share: ArrayLike, least: int, most: int) -> IntA
         return spend(bid(scale), weight) <= 1.0
 
     below, above = 0.0, 1.0
-    if fits(above):  # factors whose mean is under 1, or that the upper bound cuts
-        while fits(above) and above < 1e6:
-            below, above = above, above * 2
+    while fits(above) and above < 1e6:
+        below, above = above, above * 2
     for _ in range(60):
         middle = (below + above) / 2
         below, above = (middle, above) if fits(middle) else (below, middle)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from decisions.auctions.feedback import Correction, corrected
+from decisions.auctions.feedback import MOST, Correction, corrected
 from decisions.bids import Bids
 from moe.jobs import Night
 
@@ -58,7 +58,7 @@ def correction(
 
     budget, spend = of(seen, "planned_budget", np.nan), of(seen, "spend", np.nan)
     cost, conversions = _matured(night, lines, history)
-    was = Correction(of(state, "spend_correction", 0.0), of(state, "cost_correction", 0.0))
+    was = Correction(of(state, "spend_correction", 0.0), of(state, "cost_correction", MOST))
     now = corrected(
         was, budget if went_out else np.full(len(lines), np.nan), spend,
         can_rise=of(state, "can_rise", 1.0), can_fall=of(state, "can_fall", 1.0),

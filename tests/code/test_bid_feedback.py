@@ -1,0 +1,103 @@
+"""The night's correction of bids, in closed loop: it settles, does not swing, does not wind up."""
+
+import numpy as np
+import pytest
+
+from decisions.auctions.feedback import LEAST, MOST, MOST_STEP, corrected, none
+
+NIGHTS = 90
+BUDGET = 1_000.0
+
+
+def loop(off, elasticity, *, late=0, noise=0.0, seed=0, cap=None, nights=NIGHTS):
+    """Log bids and spends of `nights`, of a line whose base bid is `off` times the right one.
+
+    Spend is BUDGET × (bid over the right bid) ** elasticity, `late` days after the bid was sent; `cap` is the largest
+    multiple of the right bid that a line may bid.
+    """
+    random, state = np.random.default_rng(seed), none(1)
+    sent, spends = [], []
+    for night in range(nights):
+        bid = off * state.factor[0]
+        top = np.inf if cap is None else cap
+        sent.append(min(bid, top))
+        stands = sent[max(night - late, 0)]
+        spend = BUDGET * stands**elasticity * np.exp(noise * random.normal())
+        spends.append(spend)
+        state = corrected(state, [BUDGET], [spend], can_rise=bid < top)
+    return np.log(np.array(sent)), np.array(spends), state
+
+
+@pytest.mark.parametrize("elasticity", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("off", [0.75, 1.4])
+def test_it_settles_at_the_budget_without_swinging(elasticity, late, off):
+    sent, spends, _ = loop(off, elasticity, late=late)
+    assert np.abs(np.log(spends[-20:] / BUDGET)).max() < 0.06  # what it takes for noise
+    # On its way it never passes the right bid by more than that.
+    assert (np.sign(off - 1) * sent).min() > -0.06 / elasticity
+    assert np.abs(np.diff(sent)).max() <= MOST_STEP + 1e-12
+
+
+@pytest.mark.parametrize("elasticity", [0.5, 1.0, 2.0])
+def test_noise_and_delay_move_bids_by_less_than_the_noise(elasticity):
+    ends = []
+    for seed in range(20):
+        sent, spends, _ = loop(1.3, elasticity, late=1, noise=0.15, seed=seed, nights=120)
+        later = sent[60:]
+        ends.append(np.log(spends[60:]).mean() - np.log(BUDGET))
+        assert np.diff(later).std() < 0.15 / 4
+        assert later.std() < 0.15
+        # No oscillation: the loop adds little to the noise that spend has without it.
+        assert np.log(spends[60:]).std() < 1.35 * 0.15
+    assert abs(np.mean(ends)) < 0.03
+
+
+def test_a_bid_that_cannot_rise_does_not_wind_up():
+    sent, _, state = loop(0.5, 1.0, cap=0.6)
+    assert sent[-1] == pytest.approx(np.log(0.6))
+    assert state.spend[0] < np.log(0.6 / 0.5) + MOST_STEP
+    lowered = state
+    for _ in range(3):  # demand triples: it comes down at once, and not after unwinding
+        lowered = corrected(lowered, [BUDGET], [1.8 * BUDGET], can_rise=False)
+    assert lowered.factor[0] * 0.5 < 0.6 * 0.9
+
+
+def test_bounds_hold_and_what_tells_nothing_changes_nothing():
+    state = none(1)
+    for _ in range(100):
+        state = corrected(state, [BUDGET], [1.9 * BUDGET])
+    assert state.spend[0] == LEAST
+    for _ in range(200):
+        state = corrected(state, [BUDGET], [0.2 * BUDGET])
+    assert state.spend[0] == MOST
+    for spend in (0.0, np.nan, 2.5 * BUDGET, 1.04 * BUDGET, 0.96 * BUDGET):
+        assert corrected(state, [BUDGET], [spend]).spend[0] == MOST
+    assert corrected(state, [np.nan], [BUDGET]).spend[0] == MOST
+    with pytest.raises(ValueError, match="not be negative"):
+        corrected(state, [BUDGET], [-1.0])
+
+
+@pytest.mark.parametrize("elasticity", [0.5, 1.0])
+def test_a_cost_above_its_target_comes_down_to_it_in_spite_of_two_weeks_of_delay(elasticity):
+    """A conversion costs 30 at the first bid and less at a lower one; the target is 20. Spend stays under the budget,
+    and the correction for it does not raise what the cost holds down."""
+    state, costs, sent = none(1), [], []
+    for night in range(400):
+        sent.append(state.factor[0])
+        costs.append(30.0 * sent[-1]**elasticity)
+        seen = costs[max(night - 20, 0):max(night - 6, 1)]
+        spend = 0.7 * BUDGET
+        state = corrected(state, [BUDGET], [spend], cost=sum(14 * spend for _ in seen) / len(seen),
+                          conversions=14 * spend / np.mean(seen), target=20.0)
+    assert costs[-1] == pytest.approx(20.0, rel=0.05) or state.cost[0] == LEAST
+    assert min(costs) > 20.0 * 0.85
+    assert state.factor[0] == pytest.approx(np.exp(state.cost[0]))
+    assert state.spend[0] < np.log(1.3)
+
+
+def test_lines_are_corrected_one_by_one_and_without_a_target_cost_says_nothing():
+    both = corrected(none(2), [100.0, 100.0], [150.0, 60.0], cost=[1e6, 1e6], conversions=[1, 1])
+    assert both.factor[0] < 1 < both.factor[1]
+    for i, spend in enumerate((150.0, 60.0)):
+        assert corrected(none(1), [100.0], [spend]).spend[0] == both.spend[i]
