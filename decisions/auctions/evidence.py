@@ -3,12 +3,13 @@
 The factors are pooled from line to unit: the unit's by level, pulled to 1 by as much as the data do not tell them from
 chance (`ratios`), and each line's own deviation from them. Few lines may deviate, and those by much, which one variance
 for all would hide: a line deviates with a probability, and by a gamma of one shape, both estimated from all lines (a
-spike and a slab; Johnstone & Silverman 2004, Needles and straw in haystacks). A factor is stated only where it beats no factor on
-later dates: each period's conversions are judged by factors fitted on the periods before it. The ratio of the two
-likelihoods, multiplied over the periods, is an e-value: under no effect its mean is at most 1, so that it exceeds
-1 / α with a probability of at most α, whatever the factors were (Dawid 1984, Prequential analysis; Grünwald, de Heide &
-Koolen 2024, Safe testing). Over lines, e-BH holds the share of false ones at α under any dependence (Wang & Ramdas
-2022, False discovery rate control with e-values).
+spike and a slab; Johnstone & Silverman 2004, Needles and straw in haystacks).
+
+A factor is stated only where it beats no factor on later dates: each period's conversions are judged by factors fitted
+on the periods before it. The ratio of the two likelihoods, multiplied over the periods, is an e-value: under no effect
+its mean is at most 1, so that it exceeds 1 / α with a probability of at most α, whatever the factors were (Dawid 1984,
+Prequential analysis; Grünwald, de Heide & Koolen 2024, Safe testing). Over lines, e-BH holds the share of false ones at
+α under any dependence (Wang & Ramdas 2022, False discovery rate control with e-values).
 """
 
 from __future__ import annotations

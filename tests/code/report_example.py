@@ -155,9 +155,22 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
                              conversion_value=MICRO),
         orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
-        experiments=experiments(),
+        experiments=experiments(), multipliers=multipliers(names[0]),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
+
+
+def multipliers(name: str) -> pa.Table:
+    """One line's percentages by hour."""
+    levels = zip(("00-04", "04-08", "08-12", "12-16", "16-20", "20-24"), (-45, -21, 2, 9, 18, -6),
+                 (0.05, 0.1, 0.2, 0.25, 0.25, 0.15), strict=True)  # fmt: skip
+    return table([
+        {"line_id": "line-0000", "dimension": "hour_block", "level": level, "line_name": name, "business_date": DAY,
+         "multiplier_percent": percent, "conversion_rate": 0.03 * (1 + percent / 100), "clicks": round(9000 * share),
+         "conversions": 270 * share * (1 + percent / 100), "click_share": share, "evidence": "line",
+         "held_out_gain": 7.5, "reason": "A click here converts more or less often than the line's mean"}
+        for level, percent, share in levels
+    ])  # fmt: skip
 
 
 def experiments() -> pa.Table:
