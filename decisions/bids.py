@@ -211,10 +211,9 @@ def _whole_cents(i: IntArray, cents: FloatArray) -> IntArray:
 
 def _told(correction: float) -> str:
     """What the feedback on the line's spend adds to a reason; nothing for less than half a percent."""
-    percent = round(100 * (correction - 1))
-    if percent == 0:
+    if abs(correction - 1) < 0.005:
         return ""
-    return f"; {'raised' if percent > 0 else 'lowered'} by {abs(percent)} % for what the line spent lately"
+    return f"; {'raised' if correction > 1 else 'lowered'} by {abs(correction - 1):.0%} for what the line spent lately"
 
 
 def _reason(binding: str, bid: int, floor: int, budget: int, pace: float, price: float) -> str:

@@ -19,8 +19,11 @@ Bools = NDArray[np.bool_]
 GAIN = 1 / 8
 COST_GAIN = 1 / 60
 """The cost per conversion is a mean over two weeks that ended a week ago: 15 days of delay in place of one or two."""
-NOISE = 0.05
-"""A spend this near to the budget is as good as on it: platforms deliver no finer."""
+NOISE = 0.1
+"""A spend this near to the budget is as good as on it: demand moves by as much from day to day."""
+FORGOTTEN = 1 / 5
+"""Share of a raise that is taken back after a day on budget. A budget that stops a line hides how much more it would
+have spent, so days with much demand tell nothing and days with little raise the bids: without it they drift up (`benchmarks.bid_feedback`)."""
 MOST_STEP = float(np.log(1.1))
 LEAST, MOST = float(np.log(0.5)), float(np.log(1.5))
 """Ends of the correction. What a bid this far off does not mend is no matter of the bid."""
@@ -69,12 +72,14 @@ def corrected(
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.log(spent / planned)
         tells = np.isfinite(error) & (spent <= BELIEVED * planned)
+    on_budget = tells & (error > -NOISE / 2) & (error < NOISE)
     error = np.where(tells & (np.abs(error) > NOISE), error, 0.0)
     held_by_cost = before.cost < before.spend
     stuck = ((error < 0) & (~np.asarray(can_rise, dtype=np.bool_) | held_by_cost)) | (
         (error > 0) & ~np.asarray(can_fall, dtype=np.bool_)
     )
     step = np.clip(-GAIN * np.where(stuck, 0.0, error), -MOST_STEP, MOST_STEP)
+    step = np.where(on_budget, -FORGOTTEN * np.maximum(before.spend, 0.0), step)
     return Correction(np.clip(before.spend + step, LEAST, MOST), _by_cost(before, cost, conversions, target))
 
 
