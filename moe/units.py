@@ -79,6 +79,8 @@ class Bids(_Part):
     cap: Annotated[Decimal, Field(gt=0)]
     forbidden: tuple[str, ...] = ()
     "Segments that policy allows no bid for."
+    auction: Literal["second_price", "first_price"] = "second_price"
+    "First price: bids are shaded where bid landscapes tell what a lower bid wins."
     cost_per_conversion: Annotated[Decimal, Field(gt=0)] | None = None
     "Largest mean cost of a conversion that a line's bids are held to, night by night."
 

@@ -23,7 +23,8 @@ NOISE = 0.1
 """A spend this near to the budget is as good as on it: demand moves by as much from day to day."""
 FORGOTTEN = 1 / 5
 """Share of a raise that is taken back after a day on budget. A budget that stops a line hides how much more it would
-have spent, so days with much demand tell nothing and days with little raise the bids: without it they drift up (`benchmarks.bid_feedback`)."""
+have spent, so days with much demand tell nothing and days with little raise the bids: without it they drift up, as
+`benchmarks.bid_feedback` shows."""
 MOST_STEP = float(np.log(1.1))
 LEAST, MOST = float(np.log(0.5)), float(np.log(1.5))
 """Ends of the correction. What a bid this far off does not mend is no matter of the bid."""

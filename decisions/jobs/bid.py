@@ -54,6 +54,7 @@ def bid(
         bid_cap=cap,
         landscape=_landscape(response, rows),
         correction=paced.correction.factor,
+        first_price=night.unit.bids.auction == "first_price",
     )
     no_budget = [lines[r["line_id"]]["budget"] == 0 for r in rows]
     return {"out.bid__line_segment": pa.table({
