@@ -48,8 +48,8 @@ class Landscape:
         return clicks, np.minimum(cost, bid / SCALE)
 
     def shading(self) -> Callable[[FloatArray], FloatArray]:
-        """Of worths (m,), the bids that keep most of (worth − bid) × clicks at first price, in ten-thousandths; the worth
-        itself where a row has no curve. A bid never falls as its worth rises."""
+        """Of worths (m,), the bids that keep most of (worth − bid) × clicks at first price, in ten-thousandths; the
+        worth itself where a row has no curve. A bid never falls as its worth rises."""
         points = np.concatenate([[0], self.bid])
         # Ten steps between two bids of the landscape: clicks are straight between them, the best bid is not at them.
         grid = np.unique(np.linspace(points[:-1], points[1:], 11).round().astype(np.int64))[1:]

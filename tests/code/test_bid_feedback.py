@@ -1,9 +1,15 @@
 """The night's correction of bids, in closed loop: it settles, does not swing, does not wind up."""
 
+from decimal import Decimal
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from decisions.auctions.feedback import FORGOTTEN, LEAST, MOST, MOST_STEP, NOISE, corrected, none
+from decisions.jobs.bid import bid
+from moe.contracts import contract
+from tests.code import test_decision_jobs as jobs
 
 NIGHTS = 90
 BUDGET = 1_000.0
@@ -98,6 +104,41 @@ def test_a_cost_above_its_target_comes_down_to_it_in_spite_of_two_weeks_of_delay
     assert min(costs) > 20.0 * 0.85
     assert state.factor[0] == pytest.approx(np.exp(state.cost[0]))
     assert state.spend[0] < np.log(1.3)
+
+
+def test_the_night_goes_on_from_the_night_before_and_a_held_release_tells_nothing():
+    night = jobs.Night(jobs.unit(), jobs.D)
+    outputs = jobs.decided(night)
+    scores, ads = jobs.bid_inputs(outputs)
+
+    def decide(pace, spends, held=False, of=None):
+        plan = pa.table({"line_id": list(spends), "business_date": [jobs.D] * len(spends),
+                         "planned_budget": [Decimal(100)] * len(spends),
+                         "spend": [Decimal(s) for s in spends.values()]})
+        return bid(of or night, outputs["out.budget__line"], scores, ads, jobs.history(), jobs.NO_LANDSCAPE, pace, plan,
+                   pa.table({"held": [held]}))
+
+    def corrections(out):
+        return {r["line_id"]: r["correction"] for r in out["out.bid_pace__line"].to_pylist()}
+
+    first = decide(None, {"alpha": 150, "beta": 60, "gamma": 100})
+    assert set(first["out.bid_pace__line"].column_names) == {c.name for c in contract("out.bid_pace__line").columns}
+    got = corrections(first)
+    assert got["alpha"] < 1 < got["beta"] and got["gamma"] == 1
+    second = decide(first["out.bid_pace__line"], {"alpha": 150})
+    assert corrections(second)["alpha"] == pytest.approx(got["alpha"] ** 2)
+    assert corrections(second)["beta"] == got["beta"]
+    unknown = decide(first["out.bid_pace__line"], {"alpha": 150}, held=True)
+    assert corrections(unknown) == got
+    lowered = [r for r in first["out.bid__line_segment"].to_pylist() if r["line_id"] == "alpha"]
+    usual = jobs.bid_rows(outputs, scores, ads)
+    before = {(r["line_id"], r["segment"]): r["bid"] for r in usual}
+    for r in lowered:
+        assert r["bid"] < before["alpha", r["segment"]] and "lowered by 5% for what the line spent" in r["reason"]
+    dear = jobs.unit()
+    dear = dear.model_copy(update={"bids": dear.bids.model_copy(update={"cost_per_conversion": Decimal("1.00")})})
+    held_down = corrections(decide(None, {"beta": 60}, of=jobs.Night(dear, jobs.D)))
+    assert all(c < 1 for c in held_down.values())
 
 
 def test_lines_are_corrected_one_by_one_and_without_a_target_cost_says_nothing():
