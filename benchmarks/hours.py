@@ -6,16 +6,19 @@ in some alone, and taken along to days after the lookback, on which the percenta
 spend, where a click costs its bid and clicks follow it, above those without percentages.
 
     python -m benchmarks.hours --seeds 10
+    python -m benchmarks.hours --company   # placements of a real company's campaigns, in MOE_TEST_DATA
 """
 
 import argparse
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from decisions.auctions.evidence import Effect, effect
 from decisions.auctions.percents import percents
+from moe.settings import settings
 from simulator import world as w
 from simulator.catalog import cells, line_list
 from simulator.sessions import sessions_of_day
@@ -75,12 +78,47 @@ def later_gain(found: Effect, clicks: np.ndarray, rate: np.ndarray, stated: np.n
     return won(np.where(stated[:, None], found.factor, 1.0)), won(own)
 
 
+def company() -> None:
+    """Percentages by placement of a real company's display campaigns of 2020, judged on the two weeks after each."""
+    path = settings().test_data / "online_ads_performance" / "online_advertising_performance_data.csv"
+    rows = pd.read_csv(path).dropna(subset="placement")
+    months = rows.month.map({"April": 4, "May": 5, "June": 6})
+    rows["date"] = pd.to_datetime({"year": 2020, "month": months, "day": rows.day})
+    table = Table(title="Placements of a real company, percentages of six weeks on the two weeks after them")
+    for name in ("six weeks to", "campaign", "stated", "percentages", "conversions later"):
+        table.add_column(name)
+    for end in pd.to_datetime(["2020-05-12", "2020-05-26", "2020-06-09"]):
+        age = (end - rows.date).dt.days
+        period = np.where(age >= 0, PERIODS - 1 - age // DAYS, np.where(age >= -LATER, PERIODS, -1))
+        kept = rows.assign(period=period)[period >= 0]
+        lines, places = sorted(kept.campaign_number.unique()), sorted(kept.placement.unique())
+        sums = np.zeros((2, PERIODS + 1, len(lines), len(places)))
+        at = [kept.period, kept.campaign_number.map(lines.index), kept.placement.map(places.index)]
+        for of, column in zip(sums, ("clicks", "post_click_conversions"), strict=True):
+            np.add.at(of, tuple(np.asarray(index) for index in at), kept[column])
+        found = effect(sums[0, :PERIODS], sums[1, :PERIODS])
+        for i, line in enumerate(lines):
+            before, (n, y) = sums[0, :PERIODS, i].sum(axis=0), sums[:, PERIODS, i]
+            made = percents(found.factor[i], before / before.sum(), -90, 900)
+            bid = 1 + made / 100
+            same_spend = np.sqrt(n @ bid**2 / n.sum()) if n.sum() else np.nan
+            gain = y @ bid / y.sum() / same_spend - 1 if y.sum() else np.nan
+            told = ", ".join(f"{place} {p:+d}" for place, p in zip(places, made, strict=True))
+            later = "none came" if np.isnan(gain) else f"{gain:+.1%} of {y.sum():,.0f}"
+            table.add_row(str(end.date()), line, "yes" if found.stated[i] else "no", told, later)
+    Console().print(table)
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--events", type=int, default=33_000, help="web events a day of the simulated site")
+    parser.add_argument("--company", action="store_true", help="a real company's placements in place of the simulator")
     asked = parser.parse_args()
+    if asked.company:
+        company()
+        return
     worlds = [World(seed=1000 + s, events_per_day=asked.events) for s in range(asked.seeds)]
     seen = [counts(world) for world in worlds]
     table = Table(title=f"{asked.seeds} worlds × {seen[0][0].shape[1]} lines, {PERIODS} weeks, judged on {LATER} days")
