@@ -144,11 +144,11 @@ def promote(night: Night, asked: Asked) -> str:
 STEPS: dict[str, Callable[[Night, Asked], str]] = {
     "simulate": simulate,
     "land": jobs("land"),
-    "features": jobs("sessions", "traffic", "customers", "ads"),  # one process: Spark starts once
+    "features": jobs("sessions", "traffic", "hours", "customers", "ads"),  # one process: Spark starts once
     "first_model": first_model,
     "marts": jobs("marts"),
     "score": jobs("score"),
-    "decide": jobs("curves", "allocate", "explain", "bid", "forecast"),
+    "decide": jobs("curves", "allocate", "explain", "bid", "multipliers", "forecast"),
     "release": jobs("release"),
     "make_live": make_live,
     "online": online,

@@ -9,10 +9,10 @@ segment, with the report beside them. The night of **D**, the last complete busi
 |---|---|
 | `simulate` | the shipped advertiser only: writes its deliveries up to D |
 | `land` | checks and takes in every delivery up to D that is not landed yet; waits up to 8 hours for a late one |
-| `features` | sessions, traffic, customers, ads: one Spark session, missing earlier nights first |
+| `features` | sessions, traffic, hours, customers, ads: one Spark session, missing earlier nights first |
 | `first_model` | trains the unit's first model where none is effective in D, or only the rule of a young unit |
 | `marts` | one dbt build, exported to D |
-| `score` → `decide` → `release` | scores, curves, budgets, bids, the candidate release |
+| `score` → `decide` → `release` | scores, curves, budgets, bids and their percentages, the candidate release |
 | `make_live` | the candidate goes live, in a scheduled or asked-for run, unless a check holds it |
 | `online` | the features of D for lookups by entity (Feast: SQLite, or Redis by `MOE_ONLINE_STORE`), in the same runs |
 | `report` | what is set on the platforms beside the release, and the page for people; also where it is held |

@@ -16,10 +16,13 @@ Bids are int64 ten-thousandths of the currency unit, for DECIMAL(18, 4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from decisions.auctions.shading import best_bids
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -44,6 +47,16 @@ class Landscape:
         cost = _between(grid, np.hstack([nothing, self.cost_per_click]), bid)
         return clicks, np.minimum(cost, bid / SCALE)
 
+    def shading(self) -> Callable[[FloatArray], FloatArray]:
+        """Of worths (m,), the bids that keep most of (worth − bid) × clicks at first price, in ten-thousandths; the
+        worth itself where a row has no curve. A bid never falls as its worth rises."""
+        points = np.concatenate([[0], self.bid])
+        # Ten steps between two bids of the landscape: clicks are straight between them, the best bid is not at them.
+        grid = np.unique(np.linspace(points[:-1], points[1:], 11).round().astype(np.int64))[1:]
+        known, rows = ~np.isnan(self.clicks[:, 0]), len(self.clicks)
+        won = np.nan_to_num(np.stack([self.at(np.full(rows, b))[0] for b in grid], axis=1))
+        return lambda worth: np.where(known, best_bids(worth, grid.astype(np.float64), won), worth)
+
 
 def _between(grid: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
     """Linear interpolation with one row of values each."""
@@ -63,6 +76,8 @@ class Bids:
     binding: NDArray[np.str_]  # (m,) 'cap', 'floor', 'budget' or '' where the bid is the click's worth
     reason: tuple[str, ...]  # (m,) one sentence
     pace: FloatArray  # (n,) the factor of each line, 1 where its budget does not bind
+    can_rise: NDArray[np.bool_]  # (n,) whether a larger correction would raise a bid of the line
+    can_fall: NDArray[np.bool_]  # (n,) whether a smaller one would lower one
 
 
 def bids(
@@ -78,6 +93,8 @@ def bids(
     bid_floor: ArrayLike = 0,
     bid_cap: ArrayLike = MOST,
     landscape: Landscape | None = None,
+    correction: ArrayLike = 1.0,
+    first_price: bool = False,
 ) -> Bids:
     """Bid of each line × segment row, so that no line is expected to spend more than its budget.
 
@@ -88,7 +105,10 @@ def bids(
     click than it returns,
     1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line
     that cannot afford its floors drops its least worthy segments (bid 0), because a platform refuses a bid below
-    its floor. Raises ValueError on bad input.
+    its floor. `correction` (n,) multiplies the bids at last, by what the line spent of its budgets lately
+    (`auctions.feedback`): within floor and cap, and not above what a click returns at the `price_floor`. At
+    `first_price` a click costs its bid, and rows of the landscape bid what keeps most of the click's worth; the others
+    bid the worth, since nothing tells what a lower bid wins. Raises ValueError on bad input.
     """
     i = np.asarray(line, dtype=np.int64)
     budget = np.asarray(budget_cents, dtype=np.int64)
@@ -105,10 +125,11 @@ def bids(
 
     def bought(bid: IntArray) -> tuple[FloatArray, FloatArray]:
         """Clicks and currency units a day of each row."""
-        paid = np.minimum(bid / SCALE, cost)
+        paid = bid / SCALE if first_price else np.minimum(bid / SCALE, cost)
         if landscape is None:
             return n_clicks, n_clicks * paid
         won, price = landscape.at(bid)
+        price = bid / SCALE if first_price else price
         known = ~np.isnan(won)
         return np.where(known, won, n_clicks), np.where(known, won * price, n_clicks * paid)
 
@@ -118,8 +139,10 @@ def bids(
     def fits(bid: IntArray) -> NDArray[np.bool_]:
         return np.asarray(np.bincount(i, spend(bid), budget.size) * 100 <= budget + 1e-6)
 
+    shade = landscape.shading() if first_price and landscape is not None else np.asarray
+
     def paced(pace: FloatArray) -> IntArray:
-        return np.asarray(np.maximum(np.floor(wanted * pace[i]).astype(np.int64), floor))
+        return np.asarray(np.maximum(np.floor(shade(wanted * pace[i])).astype(np.int64), floor))
 
     high = np.ones(budget.size)
     low = fits(paced(high)).astype(np.float64)
@@ -131,15 +154,27 @@ def bids(
     bid = paced(low)
     bid = np.where(fits(bid)[i], bid, _affordable(i, rate * value, spend(floor), floor, budget))
     bid = np.where(budget[i] == 0, 0, bid)
+    moved = np.broadcast_to(np.asarray(correction, dtype=np.float64), budget.shape)
+    if not (np.isfinite(moved).all() and (moved > 0).all()):
+        raise ValueError("corrections must be finite and above 0")
+    most = np.minimum(np.minimum(rate * value / price_floor * SCALE, MOST).astype(np.int64), cap)
+    made, most = _corrected(bid, moved[i], floor, most)
+    rises, falls = (np.bincount(i, room & (made > 0), budget.size) > 0 for room in (made < most, made > floor))
+    # Where bids were raised because less was spent than expected, the spend model says too much: the budget holds.
+    model = np.bincount(i, spend(made), budget.size) * 100
+    held = np.divide(budget, model, out=np.ones(budget.size), where=(model > budget) & (moved > 1))
 
-    full = np.floor(wanted).astype(np.int64)
+    full = paced(np.ones(budget.size))
+    shaded = np.where(full < np.floor(wanted), np.floor(wanted), 0).astype(np.int64)
     rests_on = [bid < full, worth > cap, worth < floor]
     binding = np.select(rests_on, ["budget", "cap", "floor"], "")
     text = tuple(
-        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price[at]))
-        for why, b, least, money, at in zip(binding, bid, floor, budget[i], i, strict=True)
+        _reason(str(why), int(b), int(least), int(money), float(low[at]), float(price[at]), int(worth_of))
+        + _told(float(moved[at]))
+        for why, b, least, money, at, worth_of in zip(binding, bid, floor, budget[i], i, shaded, strict=True)
     )
-    return Bids(bid, bought(bid)[0], _whole_cents(i, spend(bid) * 100), binding, text, low)
+    clicks_won, cents = bought(made)[0] * held[i], spend(made) * held[i] * 100
+    return Bids(made, clicks_won, _whole_cents(i, cents), binding, text, low, rises, falls)
 
 
 def _check(
@@ -160,6 +195,13 @@ def _check(
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
         crossed = np.flatnonzero(floor > cap).tolist()
         raise ValueError(f"bid floors must not be negative nor above their caps; rows {crossed}")
+
+
+def _corrected(bid: IntArray, by: FloatArray, floor: IntArray, most: IntArray) -> tuple[IntArray, IntArray]:
+    """Bids above 0 times their correction, from their floor to `most`, and where each could have gone to."""
+    top = np.maximum(most, bid)  # a floor may be above what a click returns
+    asked = np.minimum(np.floor(bid * by + 1e-9), MOST).astype(np.int64)
+    return np.where(bid > 0, np.clip(asked, np.minimum(floor, bid), top), 0), top
 
 
 def _affordable(i: IntArray, worth: FloatArray, spend: FloatArray, bid: IntArray, budget: IntArray) -> IntArray:
@@ -187,7 +229,14 @@ def _whole_cents(i: IntArray, cents: FloatArray) -> IntArray:
     return whole
 
 
-def _reason(binding: str, bid: int, floor: int, budget: int, pace: float, price: float) -> str:
+def _told(correction: float) -> str:
+    """What the feedback on the line's spend adds to a reason; nothing for less than half a percent."""
+    if abs(correction - 1) < 0.005:
+        return ""
+    return f"; {'raised' if correction > 1 else 'lowered'} by {abs(correction - 1):.0%} for what the line spent lately"
+
+
+def _reason(binding: str, bid: int, floor: int, budget: int, pace: float, price: float, shaded: int) -> str:
     if budget == 0:
         return "No bid: the line has no budget"
     if binding == "budget" and bid == 0:
@@ -200,4 +249,8 @@ def _reason(binding: str, bid: int, floor: int, budget: int, pace: float, price:
         return f"Held at the cap of {bid / SCALE:,.4f}; a click here is worth more"
     if binding == "floor":
         return f"Held at the floor of {bid / SCALE:,.4f}; a click here is worth less"
+    if shaded and bid:
+        return f"Shaded from the {shaded / SCALE:,.4f} that a click is worth: at first price this bid keeps most of it"
+    if shaded:
+        return "No bid: at first price no bid that wins keeps anything of what a click is worth"
     return f"What a click returns, divided by the {price:,.2f} that money returns elsewhere"

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -142,6 +143,10 @@ class Bids(_Part):
     cap: Annotated[Decimal, Field(gt=0)]
     forbidden: tuple[str, ...] = ()
     "Segments that policy allows no bid for."
+    auction: Literal["second_price", "first_price"] = "second_price"
+    "First price: bids are shaded where bid landscapes tell what a lower bid wins."
+    cost_per_conversion: Annotated[Decimal, Field(gt=0)] | None = None
+    "Largest mean cost of a conversion that a line's bids are held to, night by night."
 
 
 class Scenario(_Part):
@@ -164,6 +169,7 @@ class Unit(_Part):
     unit: Name
     name: str
     time_zone: str = "UTC"
+    "Of the ad accounts: hour blocks are its hours."
     currency: Currency
     rates: tuple[Rate, ...] = ()
     first_night: date
@@ -198,6 +204,8 @@ class Unit(_Part):
                    "profit": "conversion_value"}.get(target.kind if target else "", self.objective)  # fmt: skip
         if target is not None and counted != self.objective:
             raise ValueError(f"budget: target: {target.kind} needs the objective {counted}, not {self.objective}")
+        if self.time_zone not in available_timezones():
+            raise ValueError(f"time_zone: {self.time_zone} is none: give one such as America/New_York")
         if self.currency in {rate.currency for rate in self.rates}:
             raise ValueError(f"rates: {self.currency} is the unit's own currency")
         return self

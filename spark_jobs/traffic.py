@@ -26,7 +26,7 @@ def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, Data
     )
     line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
     by_line = (
-        visits.join(F.broadcast(_campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
+        visits.join(F.broadcast(campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
         .withColumn("line_id", line)
         .where(F.col("line_id") != "unplaced")
         .groupBy("line_id", "business_date")
@@ -46,7 +46,7 @@ def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, Data
     }
 
 
-def _campaigns(ads: DataFrame) -> DataFrame:
+def campaigns(ads: DataFrame) -> DataFrame:
     """By campaign: its line where it has one alone, and the line of each ad that has one alone."""
     by_ad = ads.groupBy("campaign_id", "ad_id").agg(F.min("line_id").alias("low"), F.max("line_id").alias("high"))
     decided = (F.col("ad_id") != "") & (F.col("low") == F.col("high"))

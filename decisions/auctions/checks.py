@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["cap", "floor", "range", "overspend", "no_line", "forbidden", "twice", "not_a_bid"]
+SLACK = Decimal("1e-9")
 NAMED = 5
 """Rows that a message names; the rest are counted."""
 
@@ -71,6 +72,49 @@ def problems(
         _problem("forbidden", [_row(r) for r in sane if r["bid"] > 0
                                and {(r["line_id"], r["segment"]), (None, r["segment"])} & no],
                  "Policy forbids bids for: {rows}. Set them to 0."),
+    ]
+    return [p for p in found if p is not None]
+
+
+def multiplier_problems(
+    multipliers: Sequence[Mapping[str, Any]], bids: Sequence[Mapping[str, Any]], platform: Platform
+) -> list[Problem]:
+    """Problems of the percentages on a bid table; none where both may be released together.
+
+    `multipliers` are rows with `line_id`, `line_name`, `dimension`, `level`, `multiplier_percent`, `click_share`. All
+    of a line's dimensions may meet in one auction: their products are judged. Spend is taken to grow with the square
+    of the bid, clicks and their price with the bid each, so that a line may not spend more than without percentages.
+    """
+    by_line: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for r in multipliers:
+        by_line.setdefault(r["line_id"], {}).setdefault(r["dimension"], []).append(r)
+    names = {r["line_id"]: str(r["line_name"]) for r in multipliers}
+    amounts: dict[str, list[Decimal]] = {}
+    for b in bids:
+        if _is_sane(b) and b["bid"] > 0:
+            amounts.setdefault(b["line_id"], []).append(b["bid"])
+    low, high, spend = ({line: Decimal(1) for line in by_line} for _ in range(3))
+    for line, dimensions in by_line.items():
+        for levels in dimensions.values():
+            factors = [1 + Decimal(int(r["multiplier_percent"])) / 100 for r in levels]
+            shares = [Decimal(r["click_share"]) for r in levels]
+            low[line], high[line] = low[line] * min(factors), high[line] * max(factors)
+            spend[line] *= sum((s * f**2 for s, f in zip(shares, factors, strict=True)), Decimal(0)) / sum(shares)
+    bid_for = [line for line in by_line if line in amounts]
+    found = [
+        _problem("range", [f"{r['line_name']} / {r['level']}" for r in multipliers
+                           if not platform.least_percent <= r["multiplier_percent"] <= platform.most_percent],
+                 f"Percentages that are not from {platform.least_percent} to {platform.most_percent}: {{rows}}. "
+                 "Move the line's base bid."),
+        _problem("cap", [names[line] for line in bid_for if max(amounts[line]) * high[line] > platform.cap],
+                 "Bids with their percentages are above the cap: {rows}. Lower the percentages."),
+        _problem("floor", [names[line] for line in bid_for if min(amounts[line]) * low[line] < platform.floor],
+                 "Bids with their percentages are below the floor, which the platform refuses: {rows}. "
+                 "Raise the percentages."),
+        _problem("overspend", [names[line] for line in by_line if spend[line] > 1 + SLACK],
+                 "Percentages are expected to make a line overspend: {rows}. Lower them together."),
+        _problem("no_line", [names[line] for line in by_line if line not in amounts],
+                 "Percentages for lines that bid nothing: {rows}. Leave them out."),
     ]
     return [p for p in found if p is not None]
 

@@ -1,4 +1,8 @@
-"""The job `bid`: the largest bid a click of every line and segment, so that no line is expected to overspend."""
+"""The job `bid`: the largest bid a click of every line and segment, so that no line is expected to overspend.
+
+What a line spent of the last day's budget corrects its bids (`auctions.feedback`), from the correction of the night
+before. A night whose release was held tells nothing: other budgets stood on the platforms.
+"""
 
 from typing import Any
 
@@ -8,6 +12,7 @@ import pyarrow as pa
 from decisions.amounts import cents as _cents
 from decisions.amounts import money as _money
 from decisions.bids import SCALE, Landscape, bids
+from decisions.jobs.pace import correction
 from moe.jobs import Night
 
 PRIOR_CONVERSIONS = 10.0
@@ -18,9 +23,11 @@ FORBIDDEN = "No bid: policy forbids this segment"
 
 def bid(
     night: Night, budgets: pa.Table, scores: pa.Table, ads: pa.Table, history: pa.Table,
-    response: pa.Table,
+    response: pa.Table, pace: pa.Table | None = None, plan: pa.Table | None = None, released: pa.Table | None = None,
+    settings: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
-    """Rows of out.bid__line_segment, for every line with a budget row and every segment scored."""
+    """Rows of out.bid__line_segment, for every line with a budget row and every segment scored, and of
+    out.bid_pace__line. `pace` and `released` are of the night before, `plan` is of marts.plan_vs_actual__line_day."""
     lines = {r["line_id"]: r for r in budgets.to_pylist()}
     order = sorted(lines)
     recent = {(r["line_id"], r["segment"]): r for r in ads.to_pylist()}
@@ -34,6 +41,7 @@ def bid(
     clicks = _expected_clicks(rows, seen, lines)
     forbidden = np.array([r["segment"] in night.unit.bids.forbidden for r in rows], dtype=np.bool_)
     cap = np.where(forbidden, 0, int(night.unit.bids.cap * SCALE))
+    paced = correction(night, order, history, pace, plan, released, settings)
     made = bids(
         np.array([order.index(r["line_id"]) for r in rows], dtype=np.int64),
         np.array([r["conversion_rate"] for r in rows]),
@@ -47,6 +55,8 @@ def bid(
         bid_floor=np.where(forbidden, 0, int(night.unit.bids.floor * SCALE)),
         bid_cap=cap,
         landscape=_landscape(response, rows),
+        correction=paced.correction.factor,
+        first_price=night.unit.bids.auction == "first_price",
     )
     no_budget = [lines[r["line_id"]]["budget"] == 0 for r in rows]
     return {"out.bid__line_segment": pa.table({
@@ -66,7 +76,7 @@ def bid(
         "binding": ["no_budget" if none else (str(b) or "none")
                     for none, b in zip(no_budget, made.binding, strict=True)],
         "reason": [FORBIDDEN if no else text for no, text in zip(forbidden, made.reason, strict=True)],
-    })}
+    }), "out.bid_pace__line": paced.table(night, order, made)}
 
 
 def _value_per_conversion(history: pa.Table, lines: list[str], night: Night) -> dict[str, float]:

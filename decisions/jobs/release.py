@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from decisions import draws, hold
 from decisions.allocation import scaled_status_quo
-from decisions.auctions.checks import Platform, problems
+from decisions.auctions.checks import Platform, multiplier_problems, problems
 from decisions.jobs.curves import from_table
 from decisions.limits import Infeasible
 from moe.errors import MoeError
@@ -24,6 +24,7 @@ GAP_ALLOWED = 0.001
 def release(
     night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table,
     curves: pa.Table, drawn: pa.Table, past_budgets: pa.Table, past_releases: pa.Table,
+    multipliers: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
     """The row of out.release__night. `past_budgets` and `past_releases` are of the nights before."""
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
@@ -31,7 +32,8 @@ def release(
     in_force, since = _in_force(lines, past_budgets.to_pylist(), past_releases.to_pylist(), night)
     status_quo_value = whole["status_quo_value"] if since is None else _value(curves, lines, in_force)
     found = _compared(lines, in_force, drawn, night)
-    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), night, status_quo_value)
+    percentages = multipliers.to_pylist() if multipliers is not None else []
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, status_quo_value)
     held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
     notes = [whole["notes"]] if whole["notes"] else []
     if since is not None:
@@ -103,7 +105,8 @@ def _value(curves: pa.Table, lines: Rows, cents: Any) -> float:
 
 
 def _holds(
-    lines: Rows, whole: dict[str, Any], bids: Rows, warnings: Rows, night: Night, status_quo_value: float
+    lines: Rows, whole: dict[str, Any], bids: Rows, warnings: Rows, multipliers: Rows, night: Night,
+    status_quo_value: float,
 ) -> list[str]:
     """Sentences that say why the candidate may not be made live; none where it may."""
     found = []
@@ -117,9 +120,10 @@ def _holds(
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")
     limits = night.unit.bids
+    platform = Platform(limits.floor, limits.cap)
     found += [problem.message for problem in problems(
-        bids, {r["line_id"]: r["budget"] for r in lines}, Platform(limits.floor, limits.cap),
-        {(None, segment) for segment in limits.forbidden})]
+        bids, {r["line_id"]: r["budget"] for r in lines}, platform, {(None, segment) for segment in limits.forbidden})]
+    found += [problem.message for problem in multiplier_problems(multipliers, bids, platform)]
     late = [w["source"] for w in warnings if w["finding"] == "late" and w["message"].startswith("hold")]
     if late:
         found.append(f"Not delivered: {', '.join(late)}.")

@@ -69,6 +69,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         changes=_or_none("out.budget_change__line_cause", night),
         limit_costs=_or_none("out.limit_cost__limit", night),
         period=_period(overrides, night),
+        multipliers=_or_none("out.bid_multiplier__line_dimension", night),
     )
     render(data, folder)
     archive(night)

@@ -52,6 +52,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "changes.csv": data.changes,
         "limit_costs.csv": data.limit_costs,
         "bids.csv": data.bids,
+        "bid_multipliers.csv": data.multipliers if data.multipliers is not None and data.multipliers.num_rows else None,
         "plan_vs_actual.csv": data.plan_vs_actual,
         "applied.csv": data.applied,
         "curves.csv": data.curves,

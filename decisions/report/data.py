@@ -57,6 +57,7 @@ class ReportData:
     changes: pa.Table | None = None  # out.budget_change__line_cause
     limit_costs: pa.Table | None = None  # out.limit_cost__limit
     period: Period | None = None  # the total of a month or quarter that a person set
+    multipliers: pa.Table | None = None  # out.bid_multiplier__line_dimension; None in nights from before it
 
     @property
     def live_night(self) -> date | None:

@@ -13,6 +13,7 @@ from decisions.report import (
     forecast,
     formats,
     limits,
+    multipliers,
     pacing,
     people,
     playbook,
@@ -62,6 +63,9 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             series=days,
             forecast=forecast.view(data),
             bids=sections.bids(data),
+            multiplier_words=multipliers.words(data),
+            by_hour=multipliers.by_hour(data),
+            by_placement=multipliers.by_placement(data),
             people=people.views(data),
             quarantine=problems.quarantine(data),
             quarantined=len(

@@ -11,6 +11,7 @@ other line is told with the reason, and the two parts add up to the release.
 
 import csv
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from io import StringIO
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from decisions.report.data import ReportData
 from decisions.report.files import runs
+from decisions.report.schedules import HEADER, by_line
 
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
@@ -42,6 +44,8 @@ class UploadFile:
     rows: list[tuple[str, ...]]
     lines: frozenset[str] = frozenset()
     total: Decimal = ZERO
+    row: str = "ad set"
+    "What a row of a file without lines is."
 
     def content(self) -> bytes:
         """UTF-8 with one header line; the tools read it, so no cell is altered for a spreadsheet (see `_named`)."""
@@ -102,6 +106,9 @@ def uploads(data: ReportData) -> Uploads:
     if bids := meta_bids(data.bids, data.currency, ads):
         files.append(UploadFile(f"meta_ads_bids_{day}.csv", f"Meta Ads Manager: bids for {day}, only for ad sets that "
                                 "bid for link clicks with a bid cap", META_BIDS, bids))  # fmt: skip
+    if schedules := _google_schedules(data, ads):
+        label = f"Google Ads Editor: bid percentages by hour for {day}, which replace the campaigns' ad schedules"
+        files.append(UploadFile(f"google_ads_schedules_{day}.csv", label, HEADER, schedules, row="campaign"))
     return Uploads(files, gaps)
 
 
@@ -166,6 +173,20 @@ def _named(row: dict[str, Any], ads: Ads) -> str:
         raise _LeftOut(f"The campaign's name “{name}” would run as a formula in a spreadsheet: rename the campaign, "
                        "or set it by hand.")
     return name
+
+
+def _google_schedules(data: ReportData, ads: Ads) -> list[tuple[str, ...]]:
+    """The ad schedule of each campaign that is one line; a line that is finer or coarser has none in the file."""
+    found = []
+    for line, schedule in by_line(data.multipliers.to_pylist() if data.multipliers is not None else []).items():
+        campaigns = {(r["platform"], r["account_id"], r["campaign_id"]): r for r in ads.of_line[line]}
+        if len(campaigns) != 1:
+            continue
+        (key, row), = campaigns.items()
+        if key[0] == "google_ads" and ads.lines_of[key] == {line}:
+            with suppress(_LeftOut):
+                found.append((row["account_id"], _named(row, ads), schedule))
+    return sorted(found)
 
 
 def meta_bids(released: pa.Table, currency: str, ads: Ads) -> list[tuple[str, ...]]:

@@ -161,6 +161,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         experiments=experiments(), applied=applied(budgets), draws=draws(ceiling, half),
         changes=changes(budgets), limit_costs=limit_costs(unit),
         limits=limit_prices(shadow), forecast=forecast(1000.0 * lines), forecast_scores=scores(),
+        multipliers=multipliers(names[0]),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
 
@@ -237,6 +238,19 @@ def scores(skill: float = 0.25, days: int = 14) -> pa.Table:
         "observed": 100.0, "forecasts": 7, "covered_50": 3 / 7, "covered_90": 6 / 7, "crps": 10.0 * (1 - skill),
         "crps_naive": 10.0, "crps_seasonal_naive": 12.0,
     } for metric in ("spend", "conversions", "conversion_value") for n in range(days)])  # fmt: skip
+
+
+def multipliers(name: str) -> pa.Table:
+    """One line's percentages by hour."""
+    levels = zip(("00-04", "04-08", "08-12", "12-16", "16-20", "20-24"), (-45, -21, 2, 9, 18, -6),
+                 (0.05, 0.1, 0.2, 0.25, 0.25, 0.15), strict=True)  # fmt: skip
+    return table([
+        {"line_id": "line-0000", "dimension": "hour_block", "level": level, "line_name": name, "business_date": DAY,
+         "multiplier_percent": percent, "conversion_rate": 0.03 * (1 + percent / 100), "clicks": round(9000 * share),
+         "conversions": 270 * share * (1 + percent / 100), "click_share": share, "evidence": "line",
+         "held_out_gain": 7.5, "reason": "A click here converts more or less often than the line's mean"}
+        for level, percent, share in levels
+    ])  # fmt: skip
 
 
 def experiments() -> pa.Table:

@@ -176,3 +176,40 @@ def test_bad_input_is_refused(wrong, message):
     good = {"line": [0], "conversion_rate": 0.1, "value_per_conversion": 10, "clicks": 1, "cost_per_click": 1}
     with pytest.raises(ValueError, match=message):
         bids(**({**good, "budget_cents": [1], "shadow_price": 1.0, "price_floor": 1.0} | wrong))
+
+
+@given(auctions(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=100)
+def test_a_first_price_bid_keeps_more_than_any_other_and_its_line_s_budget(auction, seed):
+    auction["bid_floor"] = np.zeros_like(auction["bid_floor"])
+    given = landscape_of(auction, seed)
+    result = bids(**auction, landscape=given, first_price=True)
+    line, budget = auction["line"], auction["budget_cents"]
+    assert (np.bincount(line, result.expected_spend_cents, budget.size) <= budget).all()
+    assert (result.bid <= auction["bid_cap"]).all()
+    price = max(auction["shadow_price"], 1.0)
+    worth = np.minimum(auction["conversion_rate"] * auction["value_per_conversion"] / price * SCALE, auction["bid_cap"])
+    for row in np.flatnonzero(~np.isnan(given.clicks[:, 0]) & (result.pace[line] == 1)):
+        others = np.arange(1, 41) / 40 * worth[row]
+        won = np.interp([result.bid[row], *others], [0, *given.bid], [0, *given.clicks[row]])
+        kept = (worth[row] - np.array([result.bid[row], *others])) * won
+        step = np.diff([0, *given.bid]).max() / 10  # between the bids that are tried
+        assert kept[0] >= kept[1:].max() - step * won.max() - 1e-6 * worth[row]
+    alone = np.isnan(given.clicks[:, 0]) & (result.pace[line] == 1)
+    assert (result.bid[alone] == np.floor(worth[alone])).all()  # nothing tells what a lower bid wins
+
+
+@given(auctions(), st.floats(0.5, 1.5))
+@settings(deadline=None, max_examples=100)
+def test_a_correction_moves_bids_within_cap_floor_worth_and_budget(auction, factor):
+    before, after = bids(**auction), bids(**auction, correction=factor)
+    line, budget = auction["line"], auction["budget_cents"]
+    assert (np.bincount(line, after.expected_spend_cents, budget.size) <= budget).all()
+    assert (after.bid <= auction["bid_cap"]).all()
+    assert ((after.bid >= auction["bid_floor"]) | (after.bid == 0)).all()
+    assert ((after.bid == 0) == (before.bid == 0)).all() or (auction["bid_floor"] == 0).any()
+    assert (np.sign(after.bid - before.bid) * np.sign(factor - 1) >= 0).all()
+    worth = auction["conversion_rate"] * auction["value_per_conversion"] * SCALE
+    assert (after.bid <= np.maximum(worth, np.maximum(before.bid, auction["bid_floor"]))).all()
+    told = [r.endswith("for what the line spent lately") for r in after.reason]
+    assert told == [abs(factor - 1) >= 0.005] * len(told)

@@ -24,7 +24,7 @@ from moe.jobs import ADS, Night
 from moe.units import load_unit
 from tests.code.report_example import DAY, NIGHT, example, held
 
-BASE = example(6, days=5)
+BASE = replace(example(6, days=5), multipliers=None)
 LINES = BASE.budgets["line_id"].to_pylist()
 
 

@@ -20,11 +20,13 @@ from moe.settings import settings
 from moe.units import Bids, Budget, Source, Unit
 from spark_jobs.ads import PRIOR_CLICKS, PRIOR_CONVERSIONS, PRIOR_IMPRESSIONS, PRIOR_PAID_CLICKS, ads
 from spark_jobs.customers import customers
+from spark_jobs.hours import hours
 from spark_jobs.sessions import sessions
 from spark_jobs.traffic import traffic
 
 EVENTS, ORDERS = "core.web_event__event", "core.order__order"
 SESSIONS, TRAFFIC = "features.session__session", "features.traffic__line_day"
+HOURS = "features.hour_traffic__line_block"
 CUSTOMERS, LINES = "features.customer__customer", "features.ads__line_segment"
 
 D = date(2026, 3, 20)
@@ -219,6 +221,43 @@ def test_traffic_by_line() -> None:
     ]
 
 
+# Hours
+
+COUNTED = D - timedelta(days=9)
+
+
+def visit(day: int, hour: str, visitor: str, campaign: str | None = None, **more: Any) -> dict[str, Any]:
+    """A session `day` days after the date counted, in the snapshot in which it is final."""
+    date_of = COUNTED + timedelta(days=day)
+    started = datetime.fromisoformat(f"{date_of}T{hour}:00+00:00")
+    return {"session_id": f"{visitor} {day} {hour}", "visitor_id": visitor, "started_at": started,
+            "business_date": date_of, "night": date_of + timedelta(days=2), "utm_campaign": campaign} | more
+
+
+def test_a_purchase_counts_in_the_block_of_the_newest_tagged_visit_within_seven_days() -> None:
+    visits = [
+        visit(0, "09:00", "at once", "c", purchases=2),  # two purchases, one session that converts
+        visit(0, "03:59", "later", "c"), visit(7, "03:59", "later", purchases=1),
+        visit(0, "12:00", "too late", "c"), visit(7, "12:01", "too late", purchases=1),
+        visit(0, "12:00", "newer", "c"), visit(0, "20:00", "newer", "c"), visit(1, "08:00", "newer", purchases=1),
+        visit(0, "12:00", "taken", "c"), visit(1, "08:00", "taken", "letter"), visit(2, "08:00", "taken", purchases=1),
+        visit(0, "16:00", "before", purchases=1), visit(0, "17:00", "before", "c"),
+        visit(0, "23:59", "other line", "d"),
+        visit(0, "09:00", "unknown", "x"), visit(0, "09:00", "untagged"), visit(1, "09:00", "next day", "c"),
+        visit(0, "10:00", "open still", "c", night=COUNTED),  # as an earlier snapshot saw it
+    ]
+    reported = [{"campaign_id": "c", "line_id": "l"}, {"campaign_id": "d", "line_id": "m"}]
+    out = hours(NIGHT, frame(SESSIONS, visits), frame(ADS, reported))
+    columns = ("line_id", "business_date", "hour_block", "sessions", "converting_sessions")
+    assert rows(out, HOURS, *columns) == [
+        ("l", COUNTED, "00-04", 1, 1), ("l", COUNTED, "08-12", 1, 1), ("l", COUNTED, "12-16", 3, 0),
+        ("l", COUNTED, "16-20", 1, 0), ("l", COUNTED, "20-24", 1, 1), ("m", COUNTED, "20-24", 1, 0),
+    ]
+    abroad = Night(UNIT.model_copy(update={"time_zone": "America/New_York"}), D)  # four hours behind in March
+    shifted = rows(hours(abroad, frame(SESSIONS, visits), frame(ADS, reported)), HOURS, "line_id", "hour_block")
+    assert ("l", "04-08") in shifted and ("m", "16-20") in shifted and ("l", "20-24") in shifted
+
+
 # Customers
 
 
@@ -367,7 +406,7 @@ def store(home: Path) -> Path:
     return home
 
 
-JOBS = [BY_NAME[name] for name in ("sessions", "traffic", "customers", "ads")]
+JOBS = [BY_NAME[name] for name in ("sessions", "traffic", "hours", "customers", "ads")]
 NIGHTS = [D - timedelta(days=d) for d in (2, 1, 0)]
 
 
@@ -387,7 +426,7 @@ def test_nights_know_what_was_delivered_until_then(store: Path) -> None:
 
 def test_a_step_without_rows_is_skipped_and_those_that_stand_on_it(store: Path) -> None:
     statuses = {r.job: r.status for r in runner.run(JOBS, UNIT, NIGHTS[:1])}
-    assert statuses == {"sessions": "skipped", "traffic": "skipped", "customers": "skipped", "ads": "done"}
+    assert statuses == dict.fromkeys(("sessions", "traffic", "hours", "customers"), "skipped") | {"ads": "done"}
 
 
 def test_two_runs_and_nights_apart_give_equal_digests(store: Path) -> None:
