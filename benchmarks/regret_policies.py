@@ -15,9 +15,8 @@ from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves
 from decisions.fitting import fit, history
 from decisions.fitting.simple import SIMPLE, as_curves
-from decisions.jobs.allocate import NO_CAP
 from decisions.jobs.curves import LEAST_KNOWN
-from decisions.limits import Bounds, bounds
+from decisions.limits import MOST, Bounds, bounds
 from simulator import world as w
 from simulator.market import market
 from simulator.mechanisms import trends
@@ -32,7 +31,7 @@ FREE = 1e6  # a step that binds no line
 def limits(seen: Seen, step: float) -> Bounds:
     """Tonight's bounds as the allocate job sets them, without a unit's floor and cap."""
     n, least = len(seen.line), max(round(LEAST_STEP * seen.total_cents), 1)
-    zero, cap = np.zeros(n, dtype=np.int64), np.full(n, NO_CAP)
+    zero, cap = np.zeros(n, dtype=np.int64), np.full(n, MOST)
     return bounds(seen.previous_cents, zero, cap, seen.total_cents, max_step=step, least_step_cents=least)
 
 

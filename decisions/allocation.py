@@ -4,8 +4,8 @@ Maximise Σ fᵢ(sᵢ) with Σ sᵢ = total and lowerᵢ ≤ sᵢ ≤ upperᵢ, 
 that are free to move return the same for their next unit, the shadow price λ, and sᵢ(λ) has a closed form;
 so the problem is one search for λ (water-filling by dual bisection: Boyd & Vandenberghe, Convex
 Optimization 2004, §5.5.3; Bretthauer & Shetty 1995, The nonlinear resource allocation problem). Any λ
-bounds the optimum from above (weak duality, §5.1.3), which is the proof beside the numbers. Where groups of lines
-have limits too there is a price a group, and `decisions.plan` finds them.
+bounds the optimum from above (weak duality, §5.1.3), which is the proof beside the numbers. The night asks
+`decisions.plan`, which knows days, steps and groups; this closed form checks it and splits curves of any shape.
 
 Money is int64 cents; curves, prices and outcomes count currency units. The sums that steer the search are
 sums of whole cents, so the order of the lines does not change the answer.
@@ -13,7 +13,7 @@ sums of whole cents, so the order of the lines does not change the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from decisions.curves import Curves
 from decisions.limits import check_total
-from decisions.plan import Group, Problem, Total, solve
-from decisions.plan.limits import TOTAL
 from decisions.plan.prices import Price
 
 FloatArray = NDArray[np.float64]
@@ -93,30 +91,6 @@ def allocate(
     binding = np.where(at_floor, "floor", np.where(budget == upper, "cap", "")).astype(np.object_)
     gap = (bound - value) / bound if bound > 0 else 0.0
     return Allocation(budget, price, value, bound, gap, binding, np.full(budget.size, price))
-
-
-def allocate_tree(
-    curves: Curves,
-    total_cents: int,
-    lower_cents: ArrayLike,
-    upper_cents: ArrayLike,
-    status_quo_cents: ArrayLike,
-    names: Sequence[str],
-    groups: Sequence[Group],
-) -> Allocation:
-    """The best split of `total_cents` within the bounds (n,) and the limits of groups of the lines `names`.
-
-    Never worse on the curves than the status quo (n,), where that keeps every limit. Raises Infeasible with the
-    limits in conflict and the cheapest repair, ValueError where the groups are no tree.
-    """
-    upper = np.minimum(np.asarray(upper_cents, dtype=np.int64), total_cents)
-    plan = solve(Problem(
-        names, [curves.response()], np.minimum(lower_cents, upper), upper, Total.daily(total_cents), groups=groups,
-        status_quo_cents=np.asarray(status_quo_cents, dtype=np.int64)[None]))
-    inside = {group.name for group in groups}
-    whole = next(price.price for price in plan.prices if price.name == TOTAL)
-    return Allocation(plan.cents[0], whole, plan.value, plan.upper_bound, plan.gap, plan.binding[0],
-                      plan.money_price[0], tuple(price for price in plan.prices if price.subject in inside))
 
 
 def scaled_status_quo(

@@ -34,6 +34,7 @@ class Bounds:
     lower_from: TextArray
     upper_from: TextArray
     step: float  # the largest relative step in force
+    least_step_cents: int  # the step that is allowed to every line
     widened_step: float | None  # the same, where the total was out of reach of the usual step
 
 
@@ -67,10 +68,14 @@ def bounds(
         floor, cap = overrides.floor_cents, overrides.cap_cents
     _check_lines(least, most, floor, cap, names)
 
+    def least_step(factor: float) -> float:
+        return float(np.ceil(factor * least_step_cents - 1e-6))
+
     def within(factor: float) -> tuple[IntArray, IntArray]:
-        reach = factor * np.maximum(max_step * previous, least_step_cents)
-        lower = np.clip(np.rint(np.maximum(previous - reach, 0.0)), least, most).astype(np.int64)
-        upper = np.clip(np.rint(np.minimum(previous + reach, most)), least, most).astype(np.int64)
+        reach = np.maximum(factor * np.maximum(max_step * previous, least_step_cents), least_step(factor))
+        # Inwards to whole cents, as the plan's own steps go.
+        lower = np.clip(np.ceil(np.maximum(previous - reach, 0.0) - 1e-6), least, most).astype(np.int64)
+        upper = np.clip(np.floor(np.minimum(previous + reach, most) + 1e-6), least, most).astype(np.int64)
         lower = np.where(floor == NONE, lower, np.maximum(lower, floor))
         upper = np.where(cap == NONE, np.maximum(lower, upper), np.minimum(np.maximum(lower, upper), cap))
         return np.minimum(lower, upper), upper
@@ -102,7 +107,7 @@ def bounds(
         "step",
     )
     widened = None if factor == 1.0 else factor * max_step
-    return Bounds(lower, upper, lower_from, upper_from, factor * max_step, widened)
+    return Bounds(lower, upper, lower_from, upper_from, factor * max_step, int(least_step(factor)), widened)
 
 
 def _check_lines(least: IntArray, most: IntArray, floor: IntArray, cap: IntArray, names: Sequence[str] | None) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from decisions.amounts import cents as _cents
+from decisions.amounts import money as _money
 from decisions.bids import SCALE, Landscape, bids
-from decisions.jobs.allocate import _cents, _money
 from moe.jobs import Night
 
 PRIOR_CONVERSIONS = 10.0
