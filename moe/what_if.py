@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from moe.settings import settings
@@ -64,50 +65,57 @@ def what_if(
 
 
 def _say(answer: Any, name: str) -> None:
-    out.print(f"[bold]{name}, {answer.day} (decided in the night of {answer.night}), if[/]", highlight=False, soft_wrap=True)
+    _line(f"{name}, {answer.day} (decided in the night of {answer.night}), if", style="bold")
     for change in answer.changes:
-        out.print(f"  {change}", highlight=False, markup=False, soft_wrap=True)
+        _line(f"  {change}")
     if answer.conflict is not None:
         _refuse(answer)
     else:
         out.print(_totals(answer))
         for sentence in _sentences(answer):
-            out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+            _line(sentence)
         _lines(answer)
     for note in answer.notes:
-        out.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
-    out.print(f"Decided again in {answer.seconds:.1f} s. Nothing was written.", highlight=False, soft_wrap=True)
+        _line(f"Note: {note}")
+    _line(f"Decided again in {answer.seconds:.1f} s. Nothing was written.")
+
+
+def _line(text: str, style: str = "") -> None:
+    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _refuse(answer: Any) -> None:
-    out.print("[red bold]It cannot be done.[/]")
+    _line("It cannot be done.", style="bold red")
     if not answer.conflict.limits:
-        out.print(answer.conflict.said, highlight=False, markup=False, soft_wrap=True)
+        _line(answer.conflict.said)
     for title, lines in (("These cannot all hold:", answer.conflict.limits),
                          ("The cheapest way out:", answer.conflict.repair)):
         if lines:
-            out.print(f"[bold]{title}[/]")
+            _line(title, style="bold")
         for line in lines:
-            out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+            _line(f"  {line}")
+    if answer.conflict.wider_step is not None:
+        _line(f"With a largest step of {answer.conflict.wider_step:.0%} in one night it can be done: add "
+              f"--set max_step={answer.conflict.wider_step:.0%}")
 
 
 def _totals(answer: Any) -> Table:
     table = Table("", Column("as it is", justify="right"), Column("with the change", justify="right"),
                   Column("difference", justify="right"))
-    spend = answer.total_before, answer.total_after
+    spend, value = (answer.total_before, answer.total_after), (answer.value_before, answer.value_after)
     for label, (before, after), digits in (
         (f"total of the day, {answer.currency}", spend, 2),
-        (f"expected {_outcome(answer)}", (answer.value_before, answer.value_after), 0 if answer.value_before > 99 else 2),
+        (f"expected {_outcome(answer)}", value, _digits(answer)),
         (f"the next {answer.currency} returns", (answer.price_before, answer.price_after), 3),
     ):  # fmt: skip
-        table.add_row(label, *(f"{v:,.{digits}f}" for v in (before, after)), f"{after - before:+,.{digits}f}")
+        table.add_row(label, f"{before:,.{digits}f}", f"{after:,.{digits}f}", f"{after - before:+,.{digits}f}")
     return table
 
 
 def _sentences(answer: Any) -> list[str]:
     gain, more = answer.gain, float(answer.total_after - answer.total_before)
-    digits = 0 if abs(answer.value_before) > 99 else 2
-    said = [f"It {'gains' if gain >= 0 else 'costs'} {abs(gain):,.{digits}f} of {_outcome(answer)} a day"]
+    digits = _digits(answer)
+    said = [f"It {'gains' if gain >= 0 else 'costs'} {abs(gain):,.{digits}f} a day"]
     if abs(more) >= 0.005:
         said[0] += f" for {abs(more):,.2f} {answer.currency} {'more' if more > 0 else 'less'} spend: " \
                    f"{gain / more:,.3g} for each {answer.currency}"
@@ -124,19 +132,24 @@ def _lines(answer: Any) -> None:
     if not moved:
         out.print("No line's budget changes.")
         return
-    table = Table("line", *(Column(c, justify="right", no_wrap=True) for c in ("now", "change", "then", "outcome")), "why",
+    amounts = (Column(c, justify="right", no_wrap=True) for c in ("now", "change", "then", "outcome"))
+    table = Table("line", *amounts, "held by",
                   title=f"lines that change most ({min(SHOWN, len(moved))} of {len(moved)})")
     for line in moved[:SHOWN]:
-        table.add_row(line.line_name, f"{line.budget_before:,.2f}", f"{line.change:+,.2f}", f"{line.budget_after:,.2f}",
-                      f"{line.value_after - line.value_before:+,.1f}", line.reason_code.replace("_", " "))
+        table.add_row(escape(line.line_name), f"{line.budget_before:,.2f}", f"{line.change:+,.2f}",
+                      f"{line.budget_after:,.2f}", f"{line.value_after - line.value_before:+,.1f}", line.held_by)
     table.add_section()
     platforms = sorted({line.platform for line in answer.lines})
     for name in platforms if len(platforms) > 1 else []:
         own = [line for line in answer.lines if line.platform == name]
         before, after = (sum(getattr(line, side) for line in own) for side in ("budget_before", "budget_after"))
         gain = sum(line.value_after - line.value_before for line in own)
-        table.add_row(f"all of {name}", f"{before:,.2f}", f"{after - before:+,.2f}", f"{after:,.2f}", f"{gain:+,.1f}", "")
+        table.add_row(f"all of {name}", f"{before:,.2f}", f"{after - before:+,.2f}", f"{after:,.2f}", f"{gain:+,.1f}")
     out.print(table)
+
+
+def _digits(answer: Any) -> int:
+    return 0 if abs(answer.value_before) > 99 else 2
 
 
 def _outcome(answer: Any) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.draws import from_table
-from decisions.plan.conflict import Infeasible
+from decisions.jobs.groups import LINE_LIMITS
+from decisions.plan.conflict import Infeasible, Limit
 from decisions.what_if.asked import asked
-from decisions.what_if.scenario import Scenario, World, apply
+from decisions.what_if.scenario import WHO, Scenario, World, apply
 from moe import runner, tables
 from moe.errors import MissingInput, MoeError
 from moe.jobs import BY_NAME, Night
@@ -23,6 +24,8 @@ from moe.units import Unit
 BUDGETS, WHOLE, DRAWS = "out.budget__line", "out.allocation__night", "out.curve_draw__line"
 JOB = BY_NAME["allocate"]
 ZERO = Decimal(0)
+WIDER = (0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
+"Largest steps that are tried where the usual one stands in the way."
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Line:
     budget_after: Decimal
     value_before: float
     value_after: float
-    reason_code: str  # why it gets what it gets, with the change
-    reason: str
+    held_by: str  # the limit that it rests on with the change; empty where it is free to move
+    reason: str  # why it gets what it gets, with the change
 
     @property
     def change(self) -> Decimal:
@@ -51,6 +54,7 @@ class Conflict:
     said: str
     limits: tuple[str, ...]  # that cannot all hold, each in words
     repair: tuple[str, ...]  # the cheapest way out: how far each must give way
+    wider_step: float | None  # the smallest of `WIDER` with which it can be done as asked; None where none helps
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,12 @@ def ask(unit: Unit, night: date | None, sets: list[str]) -> Answer:
                     notes=_differs(that, before[BUDGETS]))
     changed = unit.model_copy(update={"budget": scenario.budget})
     overrides = pa.Table.from_pylist(list(scenario.overrides), schema=inputs["overrides"].schema)
+    inputs |= {"overrides": overrides}
     try:
-        after = _decide(Night(changed, that.date), inputs | {"overrides": overrides})
+        after = _decide(Night(changed, that.date), inputs)
     except MoeError as error:
-        return replace(answer, conflict=_conflict(error, world), seconds=time.perf_counter() - started)
+        conflict = _conflict(error, world, _wider(Night(changed, that.date), inputs))
+        return replace(answer, conflict=conflict, seconds=time.perf_counter() - started)
     answer = _compared(answer, before, after)
     return replace(answer, **_sure(that, answer.lines), seconds=time.perf_counter() - started)
 
@@ -139,19 +145,31 @@ def _differs(night: Night, budgets: pa.Table) -> tuple[str, ...]:
     return ("Before is the night decided again as its tables and settings are now: that is not what it decided then.",)
 
 
-def _conflict(error: MoeError, world: World) -> Conflict:
+def _wider(night: Night, inputs: dict[str, Any]) -> float | None:
+    for step in WIDER:
+        if step > night.unit.budget.max_step:
+            budget = night.unit.budget.model_copy(update={"max_step": step})
+            try:
+                _decide(Night(night.unit.model_copy(update={"budget": budget}), night.date), inputs)
+            except MoeError:
+                continue
+            return step
+    return None
+
+
+def _conflict(error: MoeError, world: World, wider: float | None) -> Conflict:
     cause = error.__cause__
     if not isinstance(cause, Infeasible):
-        return Conflict(error.message, (), ())
+        return Conflict(error.message, (), (), wider)
 
-    def words(name: str, subject: str, amount: str) -> str:
-        subject = world.names.get(subject, subject)
-        return f"{name}{'' if subject in name else f' of {subject}'}{amount}"
+    def words(limit: Limit, between: str) -> str:
+        subject = world.names.get(limit.subject, limit.subject)
+        name = "largest step" if limit.name == "step" else limit.name
+        name = "what is asked" if name.startswith(f"override {WHO}") else name
+        return f"{name}{'' if subject in name else f' of {subject}'}{between} {limit.cents / 100:,.2f}"
 
-    return Conflict(
-        error.message,
-        tuple(words(x.name, x.subject, f": {x.cents / 100:,.2f}") for x in cause.conflict),
-        tuple(words(x.name, x.subject, f": gives way by {x.cents / 100:,.2f}") for x in cause.repair))
+    return Conflict(error.message, tuple(words(x, ":") for x in cause.conflict),
+                    tuple(words(x, " gives way by") for x in cause.repair), wider)
 
 
 def _compared(answer: Answer, before: dict[str, pa.Table], after: dict[str, pa.Table]) -> Answer:
@@ -163,14 +181,20 @@ def _compared(answer: Answer, before: dict[str, pa.Table], after: dict[str, pa.T
         assert row is not None
         lines.append(Line(
             line, row["line_name"], row["platform"], was["budget"] if was else ZERO, now["budget"] if now else ZERO,
-            was["expected_value"] if was else 0.0, now["expected_value"] if now else 0.0, now["reason_code"] if now else "",
-            now["reason"] if now else ""))
+            was["expected_value"] if was else 0.0, now["expected_value"] if now else 0.0,
+            _held(now) if now else "", now["reason"] if now else ""))
     lines.sort(key=lambda line: (-abs(line.change), line.line_id))
     whole = after[WHOLE].to_pylist()[0]
     earlier = set((before[WHOLE].to_pylist()[0]["notes"] or "").splitlines())
     notes = tuple(n for n in (whole["notes"] or "").splitlines() if n and n not in earlier)
     return replace(answer, total_after=whole["total_configured"], value_after=whole["expected_value"],
                    price_after=whole["shadow_price"], lines=tuple(lines), notes=(*answer.notes, *notes))
+
+
+def _held(row: dict[str, Any]) -> str:
+    if row["binding"] == "none":
+        return ""
+    return "a group" if row["binding"] == "group" else LINE_LIMITS.get(row["reason_code"], row["binding"])
 
 
 def _sure(night: Night, lines: tuple[Line, ...]) -> dict[str, Any]:

@@ -82,8 +82,9 @@ def _amount(text: str, amount: str, limit: str) -> Amount:
         return Amount("none")
     found = _NUMBER.fullmatch(amount)
     if found is None:
-        raise MoeError(f"{text!r}: {amount!r} is not an amount", "write plain digits, such as 1250.00, a change, such as "
-                                                               "+500, -500 or +10%, or none to take a limit away")
+        raise MoeError(f"{text!r}: {amount!r} is not an amount",
+                       "write plain digits, such as 1250.00, a change, such as +500, -500 or +10%, or none to take a "
+                       "limit away")
     value = Decimal(found["sign"] + found["digits"])
     if found["percent"]:
         if not found["sign"] and limit != "max_step":

@@ -72,15 +72,16 @@ def find(wanted: str, limit: str, groups: Sequence[Group], world: World) -> tupl
     key = wanted.casefold()
     for whole in (True, False):
         for kind, known in levels:
-            hits = sorted(at for at, text in known.items() if (key == text.casefold() if whole else key in text.casefold()))
+            texts = ((at, text.casefold()) for at, text in known.items())
+            hits = sorted(at for at, text in texts if (key == text if whole else key in text))
             if len(hits) == 1:
                 return kind, hits[0]
             if hits:
                 some = ", ".join(_shown(hit, world) for hit in hits[:6]) + (", …" if len(hits) > 6 else "")
                 raise MoeError(f"{wanted!r} can mean {len(hits)} {kind}s: {some}", "give one's whole id or name")
-    texts = [(text, f"{kind} {_shown(at, world)}") for kind, known in levels for at, text in known.items()]
-    near = sorted(((-_likeness(key, text.casefold()), shown) for text, shown in texts))
-    hints = list(dict.fromkeys(shown for score, shown in near if -score >= NEAR))[:4]
+    near = sorted((-_likeness(key, text.casefold()), level, f"{kind} {_shown(at, world)}")
+                  for level, (kind, known) in enumerate(levels) for at, text in known.items())
+    hints = list(dict.fromkeys(shown for score, _, shown in near if -score >= NEAR))[:4]
     lists = f"platforms: {', '.join(sorted(world.platforms))}; `moe show out.budget__line` lists the lines"
     raise MoeError(f"there is no platform, group or line {wanted!r} in the night of {world.night}",
                    f"did you mean: {'; '.join(hints)}?" if hints else lists)
@@ -142,10 +143,8 @@ def _group(one: Asked, name: str, now: Scenario, world: World) -> Scenario:
     new = _new(one, spends if present is None else present)
     changed = Group.model_validate(group.model_dump() | dict.fromkeys(limits, new))
     budget = now.budget.model_copy(update={"groups": tuple(changed if g is group else g for g in groups)})
-    if present is None:
-        before = f"{_amount(spends)} planned" if new is not None else "none"
-    else:
-        before = _amount(present)
+    planned = "none" if new is None else f"{_amount(spends)} planned"
+    before = planned if present is None else _amount(present)
     return replace(now, budget=budget, words=(*now.words, f"{one.limit} of {name}: {before} → {_amount(new)} a day"))
 
 
@@ -169,7 +168,8 @@ def _line(one: Asked, line: str, now: Scenario, world: World) -> Scenario:
         return replace(now, overrides=kept, words=(*now.words, f"{what}: none any more"))
     row = {"override_id": f"{WHO}-{len(now.words) + 1}", "kind": one.limit, "line_id": line, "amount": new,
            "reason": "asked", "who": WHO, "entered_on": world.night, "until": last}
-    words = f"{what}: {f'{_amount(spends)} planned' if same is None else _amount(same['amount'])} → {_amount(new)} a day"
+    before = f"{_amount(spends)} planned" if same is None else _amount(same["amount"])
+    words = f"{what}: {before} → {_amount(new)} a day"
     words += "".join(f"; the {o['kind']} of {o['who']} is left aside" for o in gone if o is not same)
     return replace(now, overrides=(*kept, row), words=(*now.words, words))
 

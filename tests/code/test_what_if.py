@@ -146,9 +146,11 @@ def test_what_cannot_be_done_names_the_limits_in_conflict_and_the_cheapest_repai
     answer = ask(world.unit(), D, ["google.total=800"])  # the largest step allows 720
     assert answer.conflict is not None and not answer.lines
     assert any("google_ads" in text for text in answer.conflict.limits)
-    assert answer.conflict.repair
+    assert answer.conflict.repair and answer.conflict.wider_step == 0.75
+    assert spent(after(ask(world.unit(), D, ["google.total=800", "max_step=75%"])), SEARCH) == 800
+    assert ask(world.unit(), D, ["google.total=800", "max_step=50%"]).conflict is not None
     over = ask(world.unit(), D, ["alpha.floor=700", "gamma.floor=400"])
-    assert over.conflict is not None and "900.00" in over.conflict.said
+    assert over.conflict is not None and "900.00" in over.conflict.said and over.conflict.wider_step is None
 
 
 def test_nothing_is_written(decided: Path) -> None:
