@@ -25,7 +25,7 @@ from sources.files import quoted
 from sources.typed import typed
 
 ROWS = ("core.ad_performance__ad_day", "core.bid_landscape__bid", "core.web_event__event", "core.order__order",
-        "core.override__override", "core.experiment__test")
+        "core.override__override", "core.experiment__test", "core.criterion__campaign")
 """The core tables that mappings fill."""
 
 
