@@ -44,7 +44,9 @@ def lines_of(campaign: str, names: Mapping[str, str]) -> list[str]:
     return sorted(line for line, name in names.items() if any(fnmatchcase(text, campaign) for text in (line, name)))
 
 
-def faults(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str], has: Iterable[str], night: date) -> dict[str, str]:
+def faults(
+    rows: Iterable[Mapping[str, Any]], names: Mapping[str, str], has: Iterable[str], night: date
+) -> dict[str, str]:
     """Why criteria cannot be judged, by id, each with what to do; nothing for those that can."""
     found: dict[str, str] = {}
     judged: list[Mapping[str, Any]] = []

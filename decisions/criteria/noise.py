@@ -71,7 +71,7 @@ class Noise:
     @cached_property
     def _freedom(self) -> float:
         """Days that are worth as much as independent ones, less those that the weekdays take."""
-        return max(1 / _factor(self.correlation, self.days) - 1, 3.0)
+        return max(1 / float(_factor(self.correlation, self.days)) - 1, 3.0)
 
 
 def noise(influence: FloatArray, weekdays: NDArray[np.int64]) -> Noise | None:

@@ -86,7 +86,9 @@ def _judged(
         lines, note = lines_of(row["campaign"], names), wrong.get(row["criterion_id"], "")
         days = None if note else known(lines)
         verdict = Verdict("not_judged", note) if days is None else judge(row, days, has)
-        told = asdict(verdict) | {"value_low": verdict.low, "value_high": verdict.high, "lines": len(lines)}
+        told = asdict(verdict) | {
+            "value_low": verdict.low, "value_high": verdict.high, "lines": len(lines),
+            "campaign_name": names[lines[0]] if len(lines) == 1 else row["campaign"]}
         found.append({name: value for name, value in (row | told).items() if name in contract(CRITERIA).column_names})
     return found
 
@@ -109,7 +111,8 @@ def _newest(traffic: pa.Table) -> dict[str, list[dict[str, Any]]]:
 
 def _kpis(rows: list[dict[str, Any]], visits: dict[str, Any]) -> list[str]:
     """KPIs that the unit's data have."""
-    measures = {m for m in MEASURES if m != "sessions" and any(r[m] for r in rows)} | ({"sessions"} if visits else set())
+    measures = {m for m in MEASURES if m != "sessions" and any(r[m] for r in rows)}
+    measures |= {"sessions"} if visits else set()
     return [kpi.name for kpi in KPIS.values() if {kpi.of, kpi.per or kpi.of} <= measures]
 
 

@@ -56,6 +56,8 @@ def report(night: Night) -> dict[str, pa.Table]:
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
         past=_past(night),
+        criteria=_some("out.criterion__campaign", night),
+        kpis=_some("out.kpi_suitability__line", night),
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)
@@ -117,6 +119,12 @@ def _newest_days(history: pa.Table, night: Night) -> pa.Table:
 def _or_empty(table: str, night: Night) -> pa.Table:
     paths = tables.files(table, night.unit.unit, night.date, night.date)
     return tables.read(table, night.unit.unit, night.date) if paths else contract(table).schema.empty_table()
+
+
+def _some(table: str, night: Night) -> pa.Table | None:
+    """A table of the night; None where it has no rows, or none was written."""
+    rows = _or_empty(table, night)
+    return rows if rows.num_rows else None
 
 
 def _steps(night: Night) -> list[dict[str, Any]]:

@@ -53,6 +53,8 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "plan_vs_actual.csv": data.plan_vs_actual,
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,
+        "criteria.csv": data.criteria,
+        "kpi_suitability.csv": data.kpis,
         "history.csv": data.history,
         "orders.csv": data.orders,
         "quarantine.csv": data.quarantine,

@@ -35,6 +35,8 @@ class ReportData:
     ads: pa.Table | None = None  # which ads each line covers: `decisions.report.uploads.IDENTITY`, distinct rows
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
+    criteria: pa.Table | None = None  # out.criterion__campaign; None in nights from before it
+    kpis: pa.Table | None = None  # out.kpi_suitability__line; None in nights from before it
 
     @property
     def live_night(self) -> date | None:
