@@ -16,6 +16,8 @@ from decisions.criteria.noise import Noise
 Status = Literal["reached", "on_the_way", "missed", "cannot_tell_yet", "not_judged"]
 MOST_DAYS = 180
 "Days ahead for which it is said when something can be told."
+LEAST_LEAN = 0.2
+"A pattern of the week that says less is not believed."
 SHOWN_AFTER = 28
 "Days for which a contract that is over stays in the table."
 
@@ -83,7 +85,7 @@ def judge(row: Mapping[str, Any], known: Series, has: Iterable[str]) -> Verdict:
     kpi, effect, target = KPIS[row["kpi"]], float(row["minimum_effect"]), float(row["target"])
     start, end = row["start_date"], row["end_date"]
     length, delay, days = (end - start).days + 1, known.delay_of(kpi), known.days(start, end)
-    noise = known.noise(kpi)
+    noise = known.noise(kpi, start)
     needed = None if noise is None else noise.days_for(effect, MOST_DAYS)
     told = None if needed is None else start + timedelta(days=needed - 1 + delay)
     over = known.night >= end + timedelta(days=delay)
@@ -92,7 +94,7 @@ def judge(row: Mapping[str, Any], known: Series, has: Iterable[str]) -> Verdict:
     other = _faster(known, kpi, effect, length, needed, has)
     if value is None or noise is None:
         return Verdict("cannot_tell_yet", value=value, days_known=got, days_needed=needed, told_on=told, **other)
-    level = value if over else value * (1 - _lean(known, kpi, noise, days))
+    level = value if over else value / _lean(known, kpi, noise, days)
     width = abs(level) * noise.half_width(got)
     low, high = max(level - width, 0.0), level + width
     kept = level <= target if kpi.lower_is_better else level >= target
@@ -107,8 +109,9 @@ def judge(row: Mapping[str, Any], known: Series, has: Iterable[str]) -> Verdict:
 
 
 def _lean(known: Series, kpi: Kpi, noise: Noise, days: slice) -> float:
-    """By how much the known days' weekdays lie above a whole week's."""
-    return float(noise.weekday[known.weekdays(days)[known.known(kpi)[days]]].mean() - noise.weekday.mean())
+    """What the known days' weekdays bring, over what a whole week's do."""
+    lean = noise.weekday[known.weekdays(days)[known.known(kpi)[days]]].mean() - noise.weekday.mean()
+    return max(1 + float(lean), LEAST_LEAN)
 
 
 def _faster(

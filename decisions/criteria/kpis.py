@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 
 DAYS = 84
 "Days of history that a noise is measured on: twelve of each weekday, and not the season before."
+OWN_LEVEL = 14
+"Known days from which a campaign's days, and those before it, have a level of their own."
 MEASURES = ("clicks", "sessions", "conversions", "conversion_value", "spend")
 
 
@@ -75,13 +77,21 @@ class Series:
         per = float(self.sums[kpi.per][days][known].sum())
         return total / per if per > 0 else None
 
-    def noise(self, kpi: Kpi) -> Noise | None:
-        """From the last `DAYS` days; None where too few are known or nothing happened on them."""
+    def noise(self, kpi: Kpi, start: date | None = None) -> Noise | None:
+        """From the last `DAYS` days; None where too few are known or nothing happened on them.
+
+        The KPI may have another level from `start` on: what a campaign changes is not its noise.
+        """
         days = self.days(self.night - timedelta(days=DAYS - 1), self.night)
-        known, of = self.known(kpi)[days], self.sums[kpi.of][days]
-        influence = _relative(of, known)
-        if kpi.per is not None:
-            influence = influence - _relative(self.sums[kpi.per][days], known)
+        known = self.known(kpi)[days]
+        dates = np.arange(len(known)) + days.start
+        since = dates >= (start - self.first).days if start is not None else np.zeros(len(known), dtype=bool)
+        if min(int(known[since].sum()), int(known[~since].sum())) < OWN_LEVEL:
+            since[:] = False
+        influence = np.full(len(known), np.nan)
+        for part in (known & since, known & ~since):
+            per = 0.0 if kpi.per is None else _relative(self.sums[kpi.per][days][part])
+            influence[part] = _relative(self.sums[kpi.of][days][part]) - per
         return noise(influence, self.weekdays(days)) if np.isfinite(influence).any() else None
 
     def weekdays(self, days: slice) -> NDArray[np.int64]:
@@ -90,10 +100,10 @@ class Series:
         return (np.arange(start, stop) + self.first.weekday()) % 7
 
 
-def _relative(sums: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
-    """Deviation from the mean of the known days, over that mean; NaN elsewhere and where the mean is 0."""
-    mean = float(sums[known].mean()) if known.any() else 0.0
-    return np.where(known, sums / mean - 1, np.nan) if mean > 0 else np.full(len(sums), np.nan)
+def _relative(sums: FloatArray) -> FloatArray:
+    """Deviation from the mean, over the mean; NaN where that is 0."""
+    mean = float(sums.mean()) if sums.size else 0.0
+    return sums / mean - 1 if mean > 0 else np.full(sums.size, np.nan)
 
 
 def series(

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.draws import from_table
+from decisions.jobs.curves import from_table as curves_from_table
 from decisions.jobs.groups import LINE_LIMITS
 from decisions.plan.conflict import Infeasible, Limit
 from decisions.what_if.asked import asked
@@ -109,7 +110,8 @@ def ask(unit: Unit, night: date | None, sets: list[str]) -> Answer:
         conflict = _conflict(error, world, _wider(Night(changed, that.date), inputs))
         return replace(answer, conflict=conflict, seconds=time.perf_counter() - started)
     answer = _compared(answer, before, after)
-    return replace(answer, **_sure(that, answer.lines), seconds=time.perf_counter() - started)
+    sure = _sure(that, answer.lines, inputs["curves"])
+    return replace(answer, **sure, seconds=time.perf_counter() - started)
 
 
 def _night(unit: Unit, night: date | None) -> Night:
@@ -197,14 +199,23 @@ def _held(row: dict[str, Any]) -> str:
     return "a group" if row["binding"] == "group" else LINE_LIMITS.get(row["reason_code"], row["binding"])
 
 
-def _sure(night: Night, lines: tuple[Line, ...]) -> dict[str, Any]:
-    """The gain in each draw of the night's curves, both plans in the same draw."""
+def _sure(night: Night, lines: tuple[Line, ...], curves: pa.Table) -> dict[str, Any]:
+    """The gain in each draw of the night's curves, both plans in the same draw.
+
+    A curve is of an average day; what the plan expects of its own day is in proportion, so draws are too.
+    """
+    ids = [line.line_id for line in lines]
     try:
-        drawn = from_table(tables.read(DRAWS, night.unit.unit, night.date)).of([line.line_id for line in lines])
+        drawn = from_table(tables.read(DRAWS, night.unit.unit, night.date)).of(ids)
     except (MissingInput, ValueError):
         return {}
+    at = {line: n for n, line in enumerate(curves.column("line_id").to_pylist())}
+    average = curves_from_table(curves.take([at[line] for line in ids]))
     before, after = (np.array([float(b) for b in budgets]) for budgets in zip(
         *((line.budget_before, line.budget_after) for line in lines), strict=True))
-    gain = (drawn.value(after) - drawn.value(before)).sum(axis=1)
+    day = np.array([line.value_before + line.value_after for line in lines])
+    usual = average.value(before) + average.value(after)
+    factor = np.divide(day, usual, out=np.ones_like(day), where=usual > 0)
+    gain = ((drawn.value(after) - drawn.value(before)) * factor).sum(axis=1)
     low, high = np.quantile(gain, [0.05, 0.95])
     return {"gain_low": float(low), "gain_high": float(high), "probability_better": float((gain > 0).mean())}

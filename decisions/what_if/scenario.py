@@ -19,6 +19,8 @@ from moe.units import Budget, Group
 WHO = "what-if"
 DAYS = 366
 "A supposed override holds for longer than any plan looks ahead."
+TOTALS = {"monthly_total": "month's total"}
+"Overrides that set the day's total, by kind."
 NEAR = 0.5
 "Likeness from which a name is worth suggesting."
 
@@ -115,11 +117,11 @@ def _setting(one: Asked, now: Scenario, world: World) -> Scenario:
     if new is None and one.limit != "line_cap":
         raise MoeError(f"{one.text!r}: the unit needs its {one.limit}", f"give an amount for {one.limit}")
     budget = Budget.model_validate(now.budget.model_dump() | {one.limit: new})
-    aside = [o for o in now.overrides if one.limit == "total" and o["kind"] == "monthly_total"]
+    aside = [o for o in now.overrides if one.limit == "total" and o["kind"] in TOTALS]
     kept = tuple(o for o in now.overrides if o not in aside)
     show = _share if one.limit == "max_step" else _amount
     words = f"{SETTING_WORDS[one.limit]}: {show(present)} → {show(new)}"
-    words += "".join(f"; the month's total of {_amount(o['amount'])} ({o['who']}) is left aside"
+    words += "".join(f"; the {TOTALS[o['kind']]} of {_amount(o['amount'])} ({o['who']}) is left aside"
                      for o in aside if o["until"] > world.night)
     return Scenario(budget, kept, (*now.words, words))
 
