@@ -19,7 +19,7 @@ from moe.units import Budget, Group
 WHO = "what-if"
 DAYS = 366
 "A supposed override holds for longer than any plan looks ahead."
-TOTALS = {"monthly_total": "month's total"}
+TOTALS = {"monthly_total": "month's total", "quarterly_total": "quarter's total", "target": "target"}
 "Overrides that set the day's total, by kind."
 NEAR = 0.5
 "Likeness from which a name is worth suggesting."
@@ -116,7 +116,9 @@ def _setting(one: Asked, now: Scenario, world: World) -> Scenario:
     new = _new(one, Decimal(str(present or 0)))
     if new is None and one.limit != "line_cap":
         raise MoeError(f"{one.text!r}: the unit needs its {one.limit}", f"give an amount for {one.limit}")
-    budget = Budget.model_validate(now.budget.model_dump() | {one.limit: new})
+    # A day's total in the question is fixed: it does not follow a target that the unit may have.
+    settings = {k: v for k, v in now.budget.model_dump().items() if not (one.limit == "total" and k == "target")}
+    budget = Budget.model_validate(settings | {one.limit: new})
     aside = [o for o in now.overrides if one.limit == "total" and o["kind"] in TOTALS]
     kept = tuple(o for o in now.overrides if o not in aside)
     show = _share if one.limit == "max_step" else _amount
