@@ -260,3 +260,13 @@ def test_the_delay_is_what_deliveries_showed() -> None:
     ], schema=pa.schema([f.with_nullable(True) for f in contract("core.ad_performance__ad_day").schema]))
     delays = {r["kpi"]: r["delay_days"] for r in asked([], deliveries=delivered)["out.kpi_suitability__line"]}
     assert (delays["conversions"], delays["cost_per_acquisition"], delays["clicks"]) == (3, 3, 0)
+
+
+def test_a_campaign_has_a_level_of_its_own_only_from_enough_days_on() -> None:
+    found = rows(70, since=20, then=80.0)
+    start = D - timedelta(days=19)
+    apart, together = (known(found).noise(KPIS["conversions"], at) for at in (start, None))
+    assert apart is not None and together is not None and apart.sd < 0.3 * together.sd
+    few = known(rows(70, since=5, then=80.0))
+    early, plain = (few.noise(KPIS["conversions"], at) for at in (D - timedelta(days=4), None))
+    assert early is not None and plain is not None and early.sd == plain.sd
