@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 FloatArray = NDArray[np.float64]
 
@@ -62,11 +62,11 @@ class Noise:
 
     def half_width(self, days: int) -> float:
         """Half of the 95 % interval of the level behind so many days."""
-        return float(student.ppf(1 - LEVEL / 2, self._freedom)) * self.mean_error(days)
+        return float(stdtrit(self._freedom, 1 - LEVEL / 2)) * self.mean_error(days)
 
     @cached_property
     def _multiple(self) -> float:
-        return float(student.ppf(1 - LEVEL / 2, self._freedom) + student.ppf(POWER, self._freedom))
+        return float(stdtrit(self._freedom, 1 - LEVEL / 2) + stdtrit(self._freedom, POWER))
 
     @cached_property
     def _freedom(self) -> float:
