@@ -188,8 +188,9 @@ def kpis(names: list[str]) -> pa.Table:
     """What two KPIs of every line can tell."""
     return table([
         {"line_id": f"line-{i:04d}", "kpi": kpi, "line_name": name, "value": 40.0, "days_known": 84,
-         "delay_days": delay, "noise": noise, "correlation": 0.25, "detectable_effect": noise, "detectable_change": 1.25 * noise,
-         "days_needed": None if noise > 0.5 else 12, "suitability": "good" if noise < 0.1 else "poor"}
+         "delay_days": delay, "noise": noise, "correlation": 0.25, "detectable_effect": noise,
+         "detectable_change": 1.25 * noise, "days_needed": None if noise > 0.5 else 12,
+         "suitability": "good" if noise < 0.1 else "poor"}
         for i, name in enumerate(names) for kpi, delay, noise in (("conversions", 6, 0.75), ("clicks", 0, 0.0625))
     ], days_needed=pa.int64())
 
