@@ -15,6 +15,8 @@ from rich.table import Table
 from moe.errors import MoeError
 from moe.plan import app as plan_app
 from moe.settings import settings
+from moe.what_if import HELP as WHAT_IF_HELP
+from moe.what_if import what_if
 
 app = typer.Typer(help="Marketing optimization engine: run nights, look at tables, publish releases.",
                   no_args_is_help=True, pretty_exceptions_enable=False)
@@ -23,6 +25,7 @@ app.add_typer(release_app, name="release")
 model_app = typer.Typer(help="The model: show it, compare a challenger with it, go back.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(plan_app, name="plan")
+app.command("what-if", help=WHAT_IF_HELP)(what_if)
 out = Console()
 err = Console(stderr=True)
 

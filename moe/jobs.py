@@ -259,6 +259,17 @@ NIGHT: tuple[Job, ...] = (
         writes=("out.applied__line",),
         needs_night_before=True,
     ),
+    Job(
+        "criteria",
+        "decisions.jobs.criteria:criteria",
+        reads={
+            "history": Read(MARTS),
+            "deliveries": Read(ADS, "deliveries", days=90),
+            "traffic": Read("features.traffic__line_day", "deliveries", days=90, optional=True),
+            "said": Read("core.criterion__campaign", "as_of", days=3650, optional=True),
+        },
+        writes=("out.kpi_suitability__line", "out.criterion__campaign"),
+    ),
     Job("docs", "expectations.docs:docs", reads={}, writes=()),
     Job(
         "report",

@@ -99,7 +99,7 @@ def _run_one(job: Job, night: Night, report: Report) -> Record:
     record = Record(job.name, night.unit.unit, night.date.isoformat(), code=ledger.code_version())
     started = time.perf_counter()
     try:
-        inputs = {name: _read(read, night, job, record) for name, read in job.reads.items()}
+        inputs = _inputs(job, night, record)
         tables.commit_point(f"read:{job.name}")
         _replace(_outputs(job, night, inputs), night, record)
     except _Skip as skip:
@@ -116,6 +116,21 @@ def _run_one(job: Job, night: Night, report: Report) -> Record:
                        "free disk space under the platform's home (`moe doctor`), then run the job again: "
                        "it gives the same rows") from error
     return record
+
+
+def inputs(job: Job, night: Night) -> dict[str, Any]:
+    """What a job would read in a night, by name: for whoever asks its function without replacing anything.
+
+    Raises MissingInput where a table is not there yet, MoeError where the unit has no such data.
+    """
+    try:
+        return _inputs(job, night, Record(job.name, night.unit.unit, night.date.isoformat()))
+    except _Skip as skip:
+        raise MoeError(f"{job.name} has nothing to decide: {skip}", "`moe jobs` lists what it reads") from skip
+
+
+def _inputs(job: Job, night: Night, record: Record) -> dict[str, Any]:
+    return {name: _read(read, night, job, record) for name, read in job.reads.items()}
 
 
 def _record(record: Record, started: float, report: Report) -> None:

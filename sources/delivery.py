@@ -63,7 +63,7 @@ def _export(mapping: Mapping, base: Path) -> Delivered:
     return _parsed(mapping.main, path, file.path, file.may_be_empty, stamp)
 
 
-@lru_cache(maxsize=4)  # a unit has its export, and beside it overrides and experiments
+@lru_cache(maxsize=6)  # a unit has its export, and beside it overrides, experiments and criteria
 def _parsed(name: str, path: Path, label: str, may_be_empty: bool, _stamp: tuple[int, int, int] | None) -> Delivered:
     """An export made once serves every night of a process; a file that changed is read again."""
     return read(name, path, label, may_be_empty)

@@ -70,6 +70,8 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         limit_costs=_or_none("out.limit_cost__limit", night),
         period=_period(overrides, night),
         multipliers=_or_none("out.bid_multiplier__line_dimension", night),
+        criteria=_or_none("out.criterion__campaign", night),
+        kpis=_or_none("out.kpi_suitability__line", night),
     )
     render(data, folder)
     archive(night)

@@ -58,6 +58,8 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,
         "forecast.csv": data.forecast,
+        "criteria.csv": data.criteria,
+        "kpi_suitability.csv": data.kpis,
         "history.csv": data.history,
         "orders.csv": data.orders,
         "quarantine.csv": data.quarantine,

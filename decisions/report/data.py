@@ -58,6 +58,8 @@ class ReportData:
     limit_costs: pa.Table | None = None  # out.limit_cost__limit
     period: Period | None = None  # the total of a month or quarter that a person set
     multipliers: pa.Table | None = None  # out.bid_multiplier__line_dimension; None in nights from before it
+    criteria: pa.Table | None = None  # out.criterion__campaign; None in nights from before it
+    kpis: pa.Table | None = None  # out.kpi_suitability__line; None in nights from before it
 
     @property
     def live_night(self) -> date | None:

@@ -9,6 +9,7 @@ from decisions.report import applied as settings
 from decisions.report import (
     apply,
     budgets,
+    criteria,
     evidence,
     forecast,
     formats,
@@ -67,6 +68,9 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             by_hour=multipliers.by_hour(data),
             by_placement=multipliers.by_placement(data),
             people=people.views(data),
+            criteria=criteria.criteria(data),
+            criteria_words=criteria.words(data),
+            suitability=criteria.suitability(data),
             quarantine=problems.quarantine(data),
             quarantined=len(
                 {(r["file"], r["row"]) for r in data.quarantine.select(["file", "row"]).to_pylist()}

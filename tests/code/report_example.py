@@ -161,7 +161,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         experiments=experiments(), applied=applied(budgets), draws=draws(ceiling, half),
         changes=changes(budgets), limit_costs=limit_costs(unit),
         limits=limit_prices(shadow), forecast=forecast(1000.0 * lines), forecast_scores=scores(),
-        multipliers=multipliers(names[0]),
+        multipliers=multipliers(names[0]), criteria=criteria(names[0]), kpis=kpis(names),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
 
@@ -260,6 +260,32 @@ def experiments() -> pa.Table:
         {"experiment_id": "spring-geo", "line_id": "line-0000", **days, "used": False, "note": "Its days are too old."},
         {"experiment_id": "summer-geo", "line_id": f"line-{TESTED:04d}", **days, "used": True, "note": ""},
     ])  # fmt: skip
+
+
+def criteria(name: str) -> pa.Table:
+    """A contract of the first line that runs and keeps its target, and one of nobody."""
+    days = {"start_date": NIGHT - timedelta(days=20), "end_date": NIGHT + timedelta(days=10)}
+    said = {"kpi": "conversions", "minimum_effect": 0.1, "owner": "Ana Ruiz", "linked_objective": "Grow", **days}
+    told = {"value": 52.5, "value_low": 50.75, "value_high": 54.25, "clear": True, "days_known": 18, "days_needed": 9,
+            "told_on": NIGHT - timedelta(days=9)}
+    return table([
+        {"criterion_id": "spring", "campaign": "line-0000", "campaign_name": name, **said, "target": 50.0, "lines": 1,
+         "status": "on_the_way", "note": "", **told},
+        {"criterion_id": "typo", "campaign": "line-", "campaign_name": "line-", **said, "target": 50.0, "lines": 0,
+         "status": "not_judged", "note": "There is no campaign 'line-'.", **dict.fromkeys(told), "clear": False,
+         "days_known": 0},
+    ], value=pa.float64(), value_low=pa.float64(), value_high=pa.float64(), days_needed=pa.int64(), told_on=pa.date32())
+
+
+def kpis(names: list[str]) -> pa.Table:
+    """What two KPIs of every line can tell."""
+    return table([
+        {"line_id": f"line-{i:04d}", "kpi": kpi, "line_name": name, "value": 40.0, "days_known": 84,
+         "delay_days": delay, "noise": noise, "correlation": 0.25, "detectable_effect": noise,
+         "detectable_change": 1.25 * noise, "days_needed": None if noise > 0.5 else 12,
+         "suitability": "good" if noise < 0.1 else "poor"}
+        for i, name in enumerate(names) for kpi, delay, noise in (("conversions", 6, 0.75), ("clicks", 0, 0.0625))
+    ], days_needed=pa.int64())
 
 
 def quarantine(rows: int = 41) -> pa.Table:

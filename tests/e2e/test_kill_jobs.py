@@ -43,7 +43,7 @@ def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unit]:
     shipped = settings().shipped_units / "advertiser"
     text = (shipped / "unit.yml").read_text(encoding="utf-8").replace("unit: advertiser", f"unit: {UNIT}")
     (folder / "unit.yml").write_text(text, encoding="utf-8")
-    for kept_by_people in ("overrides.csv", "experiments.csv", "market_signals.csv"):
+    for kept_by_people in ("overrides.csv", "experiments.csv", "market_signals.csv", "criteria.csv"):
         shutil.copy(shipped / kept_by_people, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOE_HOME", str(folder / "home"))

@@ -1,0 +1,1 @@
+"""Success criteria of campaigns: which KPI can tell, how soon, and whether a contract is kept."""
