@@ -183,7 +183,7 @@ def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price:
         spend = np.zeros((tried.size, 1, 5))
         spend[:, 0, line] = tried
         best += float((made.daily(spend)[:, :, line].sum(axis=1) - price * tried).max())
-    assert best - 1e-9 <= bound <= best * (1 + 1e-4) + 1e-3
+    assert best - 1e-9 <= bound <= best * (1 + 1e-3) + 1e-3  # a tangent's slack where a curve starts steeply
 
 
 # Money that is not fixed
