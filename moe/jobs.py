@@ -123,7 +123,8 @@ NIGHT: tuple[Job, ...] = (
         "marts",
         "moe.marts:marts",
         reads={},
-        writes=("marts.ad_performance__line_day", "marts.order__day", "marts.plan_vs_actual__line_day"),
+        writes=("marts.ad_performance__line_day", "marts.order__day", "marts.plan_vs_actual__line_day",
+                "marts.reconciliation__line_day"),
         needs_night_before=True,
     ),
     Job(

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -35,6 +36,8 @@ class Source(_Part):
     "Folder or file; may name `{deliveries}`, `{test_data}` and, for nightly deliveries, `{night}`."
     late: Literal["wait", "go_on", "hold"] = "wait"
     "What a night does when the delivery is not there."
+    click_window_days: Annotated[int, Field(ge=1, le=90)] = 30
+    "Days after a click in which the ad account, by its own setting, counts an order as that click's."
 
 
 class Rate(_Part):
@@ -86,6 +89,7 @@ class Unit(_Part):
     unit: Name
     name: str
     time_zone: str = "UTC"
+    "Of the ad accounts' days, as an IANA name."
     currency: Currency
     rates: tuple[Rate, ...] = ()
     first_night: date
@@ -110,6 +114,8 @@ class Unit(_Part):
         dated = [(rate.currency, rate.since) for rate in self.rates]
         if len(set(dated)) < len(dated):
             raise ValueError("rates: two for one currency and date")
+        if self.time_zone not in available_timezones():
+            raise ValueError(f"time_zone: {self.time_zone} is no IANA time zone, such as Europe/Berlin")
         if self.currency in {rate.currency for rate in self.rates}:
             raise ValueError(f"rates: {self.currency} is the unit's own currency")
         return self

@@ -23,7 +23,7 @@ _ADDED = {
     "core.order__order": ("currency_original", "order_value_original"),
 }
 """Columns of core tables that no mapping gives."""
-_AMOUNTS = ("spend", "conversion_value", "order_value", "bid")
+_AMOUNTS = ("spend", "conversion_value", "view_conversion_value", "order_value", "bid")
 _DATES = {"core.ad_performance__ad_day": "business_date", "core.bid_landscape__bid": "business_date",
           "core.order__order": "cast(ordered_at as date)"}
 
