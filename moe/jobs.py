@@ -181,6 +181,19 @@ NIGHT: tuple[Job, ...] = (
         writes=("out.release__night",),
         needs_night_before=True,
     ),
+    Job(
+        "reconcile",
+        "decisions.jobs.reconcile:reconcile",
+        reads={
+            "counts": Read("marts.reconciliation__line_day"),
+            "history": Read(MARTS),
+            "curves": Read("out.curve__line"),
+            "demand": Read("out.demand__line_day", "deliveries", days=29, optional=True),
+            "deliveries": Read(ADS, "deliveries", days=90),
+        },
+        writes=("out.reconciliation__line_day",),
+        needs_night_before=True,
+    ),
     Job("docs", "expectations.docs:docs", reads={}, writes=()),
     Job("report", "decisions.jobs.report:report", reads={}, writes=(), needs_night_before=True),
 )

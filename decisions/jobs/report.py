@@ -34,6 +34,7 @@ def report(night: Night) -> dict[str, pa.Table]:
     checks = night.settings.data_docs / unit.unit / night.date.isoformat() / "index.html"
     live = publish.live("release", unit.unit)
     orders, experiments = read("marts.order__day"), _or_empty("out.experiment__test", night)
+    counts = _or_empty("out.reconciliation__line_day", night)
     data = ReportData(
         unit=unit.unit,
         unit_name=unit.name,
@@ -56,6 +57,7 @@ def report(night: Night) -> dict[str, pa.Table]:
         | _monitoring(night, folder) | {"All nights: calendar and comparison": "../index.html"},
         experiments=experiments if experiments.num_rows else None,
         past=_past(night),
+        counts=counts if counts.num_rows else None,
         ads=_ads(night, read(BUDGETS).column("line_id").to_pylist()),
     )
     render(data, folder)

@@ -51,6 +51,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "budgets.csv": data.budgets,
         "bids.csv": data.bids,
         "plan_vs_actual.csv": data.plan_vs_actual,
+        "three_counts.csv": data.counts,
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,
         "history.csv": data.history,

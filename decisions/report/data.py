@@ -36,6 +36,8 @@ class ReportData:
     experiments: pa.Table | None = None  # out.experiment__test; None where the unit has none
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
 
+    counts: pa.Table | None = None  # out.reconciliation__line_day; None in nights from before it
+
     @property
     def live_night(self) -> date | None:
         """The night whose release is live; the publication log keeps it as ISO text."""

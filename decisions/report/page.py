@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import apply, budgets, evidence, formats, people, problems, sections
+from decisions.report import apply, budgets, evidence, formats, people, problems, reconciliation, sections
 from decisions.report.actions import SHOWN, actions
 from decisions.report.curves import AT_FIRST, curve_views
 from decisions.report.data import ReportData
@@ -43,6 +43,7 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             series=days,
             bids=sections.bids(data),
             people=people.views(data),
+            three_counts=reconciliation.view(data),
             quarantine=problems.quarantine(data),
             quarantined=len(
                 {(r["file"], r["row"]) for r in data.quarantine.select(["file", "row"]).to_pylist()}

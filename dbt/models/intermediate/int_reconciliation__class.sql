@@ -1,8 +1,8 @@
 -- Why a platform's count of a line and day differs from the shop's. Both counts and money, each by itself.
 {% set facts = ['placed', 'gone', 'late', 'ordered', 'matched', 'missing_tag', 'other_origin', 'unclear',
                 'viewed', 'also_clicked', 'untagged'] %}
-{% set causes = {'view_through': 'viewed', 'duplicate': 'also_clicked', 'tag_lost': 'untagged'} %}
 {% set by_day = 'over (partition by unit, line_id, measure order by business_date' %}
+{% set until_the_night = by_day ~ ' rows between current row and unbounded following)' %}
 with wide as (
     select
         unit,
@@ -26,43 +26,45 @@ excess as (
     select
         *,
         reported - matched as excess,
-        sum(coalesce(reported - matched, 0)) {{ by_day }}) as rest_so_far
+        sum(coalesce(reported - matched, 0)) {{ by_day }}) as excess_so_far,
+        sum(viewed) {{ by_day }}) as viewed_so_far,
+        sum(also_clicked) {{ by_day }}) as also_clicked_so_far,
+        sum(untagged) {{ by_day }}) as untagged_so_far
     from wide
 ),
 
--- What a cause can explain is taken from the first day on, the platform's own word first, and never more than
--- the platform's excess stays at until the night: excess that a later day takes back was a matter of days.
-{% set before = namespace(step='excess', rest='rest_so_far') %}
-{% for cause, fact in causes.items() %}
-    most_{{ cause }} as (
-        select
-            *,
-            sum({{ fact }}) {{ by_day }}) as {{ fact }}_so_far,
-            greatest(
-                min({{ before.rest }}) {{ by_day }} rows between current row and unbounded following), 0
-            ) as most_{{ cause }}
-        from {{ before.step }}
-    ),
+-- A cause is told from the first day on, never beyond what the platform's excess stays at until the night:
+-- excess that a later day takes back was a matter of days. The platform's own word comes first.
+seen_only as (
+    select
+        *,
+        least(viewed_so_far, greatest(min(excess_so_far) {{ until_the_night }}, 0)) as view_through_so_far
+    from excess
+),
 
-    by_{{ cause }} as (
-        select
-            *,
-            least({{ fact }}_so_far, most_{{ cause }}) as {{ cause }}_so_far,
-            {{ before.rest }} - least({{ fact }}_so_far, most_{{ cause }}) as rest_after_{{ cause }}
-        from most_{{ cause }}
-    ),
+-- Of what is left, each of two causes is told as far as the other's candidates leave no choice: the lower
+-- bounds of partial identification (Manski 1990).
+told_so_far as (
+    select
+        *,
+        least(
+            also_clicked_so_far,
+            greatest(min(excess_so_far - view_through_so_far - untagged_so_far) {{ until_the_night }}, 0)
+        ) as duplicate_so_far,
+        least(
+            untagged_so_far,
+            greatest(min(excess_so_far - view_through_so_far - also_clicked_so_far) {{ until_the_night }}, 0)
+        ) as tag_lost_so_far
+    from seen_only
+),
 
-    {% set before.step = 'by_' ~ cause %}
-    {% set before.rest = 'rest_after_' ~ cause %}
-{% endfor %}
 told as (
     select
         *,
-    {% for cause in causes %}
-        {{ cause }}_so_far - coalesce(lag({{ cause }}_so_far) {{ by_day }}), 0)
-            as {{ cause }}{{ ',' if not loop.last }}
-    {% endfor %}
-    from {{ before.step }}
+        view_through_so_far - coalesce(lag(view_through_so_far) {{ by_day }}), 0) as view_through,
+        duplicate_so_far - coalesce(lag(duplicate_so_far) {{ by_day }}), 0) as duplicate,
+        tag_lost_so_far - coalesce(lag(tag_lost_so_far) {{ by_day }}), 0) as tag_lost
+    from told_so_far
 )
 
 select
