@@ -33,9 +33,9 @@ def store(world: World, found: Planted, days: int) -> date:
     """Write a planted world as one night's core tables of the shipped advertiser; gives the night."""
     night = date_of(world, days - 1)
     ads = [
-        {"source": r.platform, "account_id": "a", "business_date": r.day, "platform": r.platform, "campaign_id": r.campaign,
-         "segment": "s", "campaign_name": r.campaign, "line_id": r.campaign, "line_name": r.campaign, "currency": "USD",
-         "conversions": Decimal(r.conversions), "conversion_value": Decimal(r.value) / 100,
+        {"source": r.platform, "account_id": "a", "business_date": r.day, "platform": r.platform, "segment": "s",
+         "campaign_id": r.campaign, "campaign_name": r.campaign, "line_id": r.campaign, "line_name": r.campaign,
+         "currency": "USD", "conversions": Decimal(r.conversions), "conversion_value": Decimal(r.value) / 100,
          "view_conversions": Decimal(r.view_conversions), "view_conversion_value": Decimal(r.view_value) / 100}
         for r in found.ads.astype(dict.fromkeys(("conversions", "value", "view_conversions", "view_value"), int))
         .itertuples()

@@ -140,7 +140,8 @@ def _ads(world: World, claim: pd.DataFrame, by_view: pd.DataFrame, orders: pd.Da
                             "value": orders.value.loc[claim.order].to_numpy(), "view_conversions": 0, "view_value": 0})
     views = pd.DataFrame({"campaign": by_view.campaign, "day": _date(world, by_view["at"]), "conversions": 1,
                           "value": by_view.value, "view_conversions": 1, "view_value": by_view.value})
-    grid = lines[["campaign"]].merge(pd.DataFrame({"day": [w.date_of(world, n) for n in range(first, days)]}), how="cross")
+    calendar = pd.DataFrame({"day": [w.date_of(world, n) for n in range(first, days)]})
+    grid = lines[["campaign"]].merge(calendar, how="cross")
     rows = pd.concat([grid, clicked, views]).fillna(0)
     rows = rows[rows.day >= w.date_of(world, first)]
     found = rows.groupby(["campaign", "day"], as_index=False).sum(numeric_only=True)
@@ -153,8 +154,8 @@ def _shop(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _events(clicks: pd.DataFrame, purchases: pd.DataFrame, logins: pd.DataFrame) -> pd.DataFrame:
-    found = pd.concat([clicks[["at", "visitor", "login", "campaign", "ad"]], purchases, logins[["at", "visitor", "login"]]],
-                      ignore_index=True)
+    wanted = ["at", "visitor", "login"]
+    found = pd.concat([clicks[[*wanted, "campaign", "ad"]], purchases, logins[wanted]], ignore_index=True)
     return found.assign(event_id=[f"e{n}" for n in range(len(found))])
 
 

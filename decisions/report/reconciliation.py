@@ -23,8 +23,8 @@ SAID = {
 MAY_BE = {"view_through": "views", "duplicate": "counted by two", "missing_tag": "without a tag"}
 NO_SHOP = ("The shop’s orders are missing: nobody but the platforms counts these sales. A source of orders (and one of "
            "web events, for their clicks) would show what became of each.")
-NO_SITE = ("The site’s events are missing: orders are given to lines by their own tags alone, so that days, late clicks "
-           "and orders counted by two platforms cannot be told apart.")
+NO_SITE = ("The site’s events are missing: orders are given to lines by their own tags alone, so that days, late "
+           "clicks and orders counted by two platforms cannot be told apart.")
 NOT_YET = "The platforms have not reported the outcome of these days yet."
 
 
@@ -74,7 +74,8 @@ def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
 
 def _first(line: dict[str, Any]) -> tuple[Any, ...]:
     """What nobody can explain first; orders of no line last."""
-    return line["line_id"] == NO_LINE, -abs(line["not_told_apart"] or ZERO), -(line["platform"] or ZERO), line["line_id"]
+    unexplained, reported = abs(line["not_told_apart"] or ZERO), line["platform"] or ZERO
+    return line["line_id"] == NO_LINE, -unexplained, -reported, line["line_id"]
 
 
 def _words(
@@ -126,7 +127,7 @@ def _table(lines: list[dict[str, Any]], total: dict[str, Any], days: list[dict[s
         caption=f"{formats.short_day(first)} to {formats.short_day(last)} in {unit}, the least explained first",
         columns=[
             Column("line", "Line"),
-            Column("model", "Model", numeric=True, hint="What the curve expects of the spend, as far as reported by now"),
+            Column("model", "Model", numeric=True, hint="What the curve expects of the spend, so far reported"),
             Column("platform", "Platform", numeric=True, hint="What the platform reports"),
             Column("shop", "Shop", numeric=True, hint="Orders that are the line’s by their own evidence, kept"),
             Column("difference", "Platform less shop", numeric=True),
@@ -136,6 +137,7 @@ def _table(lines: list[dict[str, Any]], total: dict[str, Any], days: list[dict[s
         rows=[Row(_cells(line, digits)) for line in shown],
         foot=[Row(_cells(total, digits))],
         fold=12,
+        cards=True,
         note=" ".join(filter(None, [left_out(len(shown), len(lines), "lines", "three_counts.csv"),
                                     "Every day of every line is in three_counts.csv."])),
     )

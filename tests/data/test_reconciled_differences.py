@@ -174,15 +174,17 @@ def test_what_two_causes_explain_is_not_told_apart() -> None:
     """Two orders that a line may count: a second count, or one without a tag. Of `one` it counts one, of `both` two."""
     orders, events = [], []
     for n, line in enumerate(("one", "both")):
-        orders += [order(f"tagged-{line}", "2020-06-30 12:00:00", "brand"), order(f"bare-{line}", "2020-06-30 12:00:00", None)]
+        orders.append(order(f"tagged-{line}", "2020-06-30 12:00:00", "brand"))
+        orders.append(order(f"bare-{line}", "2020-06-30 12:00:00", None))
         events += [
-            event(f"{n}1", "2020-06-30 11:00:00", f"{n}a", "brand"), event(f"{n}2", "2020-06-30 10:00:00", f"{n}a", line),
+            event(f"{n}1", "2020-06-30 11:00:00", f"{n}a", "brand"),
+            event(f"{n}2", "2020-06-30 10:00:00", f"{n}a", line),
             event(f"{n}3", "2020-06-30 12:00:00", f"{n}a", None, f"tagged-{line}"),
             event(f"{n}4", "2020-06-30 11:00:00", f"{n}b", line),
             event(f"{n}5", "2020-06-30 12:00:00", f"{n}b", None, f"bare-{line}"),
         ]  # fmt: skip
-    found = marts([reported("brand", "2"), reported("one", "1", source="social"), reported("both", "2", source="social")],
-                  orders, events)
+    social = [reported("one", "1", source="social"), reported("both", "2", source="social")]
+    found = marts([reported("brand", "2"), *social], orders, events)
     one = found["one", D]
     assert parts(one) == {"not_told_apart": 1}
     assert (one["duplicate_at_most_orders"], one["missing_tag_at_most_orders"]) == (1, 1)
@@ -220,9 +222,9 @@ def test_an_order_in_another_currency_stops_the_mart() -> None:
 
 
 def test_an_unknown_time_zone_is_refused(tmp_path: Path) -> None:
-    text = (settings().shipped_units / "advertiser" / "unit.yml").read_text().replace("America/New_York", "Mars/Olympus")
+    shipped = settings().shipped_units / "advertiser" / "unit.yml"
     path = tmp_path / "unit.yml"
-    path.write_text(text)
+    path.write_text(shipped.read_text().replace("America/New_York", "Mars/Olympus"))
     with pytest.raises(MoeError, match="time_zone: Mars/Olympus is no IANA time zone"):
         load_unit(str(path))
 
