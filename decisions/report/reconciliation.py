@@ -137,7 +137,6 @@ def _table(lines: list[dict[str, Any]], total: dict[str, Any], days: list[dict[s
         rows=[Row(_cells(line, digits)) for line in shown],
         foot=[Row(_cells(total, digits))],
         fold=12,
-        cards=True,
         note=" ".join(filter(None, [left_out(len(shown), len(lines), "lines", "three_counts.csv"),
                                     "Every day of every line is in three_counts.csv."])),
     )

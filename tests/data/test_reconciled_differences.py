@@ -1,11 +1,13 @@
 """Why platform and shop differ: planted differences are found again, and what cannot be known is not guessed."""
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,6 +18,7 @@ from moe.contracts import contract
 from moe.errors import MoeError
 from moe.settings import settings
 from moe.units import Unit, load_unit
+from simulator.deliveries import deliver
 from simulator.world import World
 from tests.data.test_marts import ADS, COVERAGE, ORDERS, ad, put
 
@@ -238,3 +241,28 @@ def test_an_older_partition_may_lack_a_newer_column() -> None:
     put(ADS, D, [reported("brand", "1", view_conversions=Decimal(1))])
     read = runner._concat([path, tables.partition(ADS, "shop", D)], contract(ADS))
     assert read.column("view_conversions").to_pylist() == [None, Decimal(1)]
+
+
+def test_bad_counts_and_currencies_stop_at_the_gate() -> None:
+    """A negative number of views is kept out and named; an order in a currency without a rate stops the night."""
+    night, unit = date(2026, 6, 1), load_unit("advertiser")
+    deliver(World(events_per_day=400), night, settings().deliveries, settings().truth)
+    actions = settings().deliveries / "meta_ads" / str(night) / "basic_ad_actions.csv"
+    text = actions.read_text().splitlines()
+    at = next(n for n, row in enumerate(text) if "offsite_conversion.fb_pixel_purchase" in row)
+    fields = text[at].split(",")
+    fields[text[0].split(",").index("_1_d_view")] = "-1"
+    actions.write_text("\n".join([*text[:at], ",".join(fields), *text[at + 1:]]) + "\n")
+    land = [jobs.BY_NAME["land"]]
+    runner.run(land, unit, [night])
+    kept_out = tables.read("core.quarantine__row", "advertiser", night).to_pylist()
+    assert [(r["file"], r["row"], r["column"], r["value"]) for r in kept_out] == [
+        ("basic_ad_actions.csv", at + 1, "_1_d_view", "-1.000000")]
+    views = pc.sum(tables.read(ADS, "advertiser", night).column("view_conversions")).as_py()
+    assert views == sum(Decimal(row.split(",")[4] or 0) for n, row in enumerate(text)
+                        if n != at and "fb_pixel_purchase" in row)
+
+    shop_file = settings().deliveries / "shop" / str(night) / "orders.csv.gz"
+    shop_file.write_bytes(gzip.compress(gzip.decompress(shop_file.read_bytes()).replace(b",USD,", b",EUR,", 1)))
+    with pytest.raises(MoeError, match="source shop, column currency: no rate to USD for EUR"):
+        runner.run(land, unit, [night], replace=True)
