@@ -46,18 +46,20 @@ def beside(
     counts: Iterable[Mapping[str, Any]], spends: Mapping[LineDay, Any], model: Model, objective: str, night: date
 ) -> list[dict[str, Any]]:
     """Rows of out.reconciliation__line_day: the mart's `counts`, each with what the model expected of it."""
-    outcome = expected(model, {key: float(spend) for key, spend in spends.items()})
+    expectation = expected(model, {key: float(spend) for key, spend in spends.items()})
     rows = []
     for row in counts:
         key = row["line_id"], row["business_date"]
-        share = model.share_known.get((row["platform"], (night - row["business_date"]).days), 1.0)
-        found = outcome.get(key)
+        reported = row["platform_value" if objective == "conversion_value" else "platform_conversions"]
+        age = (night - row["business_date"]).days
+        share = None if reported is None else model.share_known.get((row["platform"], age), 1.0)
+        found = expectation.get(key)
         rows.append({
             **{name: value for name, value in row.items() if name not in ("unit", "night")},
             "spend": spends.get(key),
             "objective": objective,
             "expected": found,
-            "expected_so_far": None if found is None else found * share,
+            "expected_so_far": None if found is None or share is None else found * share,
             "share_known": share,
             "demand_factor": model.demand.get(key),
         })

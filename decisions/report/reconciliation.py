@@ -25,7 +25,7 @@ NO_SHOP = ("The shop’s orders are missing: nobody but the platforms counts the
            "web events, for their clicks) would show what became of each.")
 NO_SITE = ("The site’s events are missing: orders are given to lines by their own tags alone, so that days, late "
            "clicks and orders counted by two platforms cannot be told apart.")
-NOT_YET = "The platforms have not reported the outcome of these days yet."
+NOT_YET = "the platforms have not reported any outcome yet. The model’s count is what they should come to."
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def _summed(rows: list[dict[str, Any]], measure: str) -> dict[str, Any]:
     platform = "platform_value" if measure == "value" else "platform_conversions"
     exact = {name: _sum(row[f"{name}_{measure}"] for row in rows) for name in ("shop", "difference", *CLASSES)}
     most = {name: _sum(row[f"{name}_at_most_{measure}"] for row in rows) for name in MAY_BE}
-    expected = [row["expected_so_far"] for row in rows if row["expected_so_far"] is not None]
+    reported = any(row[platform] is not None for row in rows)
+    expected = [row["expected_so_far" if reported else "expected"] for row in rows]
+    expected = [value for value in expected if value is not None]
     return {"line_id": rows[0]["line_id"], "line_name": rows[0]["line_name"], "most": most,
             "platform": _sum(row[platform] for row in rows), "model": sum(expected) if expected else None, **exact}
 
@@ -89,7 +91,7 @@ def _words(
         return formats.outcome(value, data.objective, data.currency)
 
     if total["platform"] is None:
-        return f"{since} {NOT_YET[0].lower()}{NOT_YET[1:]}"
+        return f"{since} {NOT_YET}"
     if total["shop"] is None:
         return f"{since} the platforms report {said(total['platform'])}."
     own = _sum(line["shop"] for line in lines if line["line_id"] != NO_LINE) or ZERO

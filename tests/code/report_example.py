@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from decisions.reconciliation import CLASSES
 from decisions.report import ReportData
 
 NIGHT = date(2026, 6, 11)
@@ -155,9 +156,31 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         plan_vs_actual=table(plans, planned_budget=CENTS, spend=MICRO, difference=MICRO, conversions=MICRO,
                              conversion_value=MICRO),
         orders=table(orders, order_value=MICRO), quarantine=quarantine(), warnings=warnings(), steps=steps(),
-        experiments=experiments(),
+        experiments=experiments(), counts=counts(history[-min(days, 28):]),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
+
+
+def counts(history: list[dict[str, Any]]) -> pa.Table:
+    """Platform and shop of some days side by side; an order in ten was cancelled, and 3 nobody can explain."""
+    rows = []
+    for day in history:
+        row: dict[str, Any] = {name: day[name] for name in ("line_id", "line_name", "platform", "business_date",
+                                                            "currency", "spend")}
+        row |= {"objective": "conversion_value", "expected": 100.0, "expected_so_far": 90.0, "share_known": 0.9,
+                "demand_factor": None, "platform_conversions": day["conversions"],
+                "platform_value": day["conversion_value"]}
+        for measure, platform in (("orders", day["conversions"]), ("value", day["conversion_value"])):
+            told = {name: Decimal(0) for name in CLASSES}
+            if platform is not None:
+                told |= {"cancelled": cents(float(platform) / 10), "not_told_apart": Decimal(3)}
+            difference = sum(told.values(), Decimal(0))
+            row |= {f"shop_{measure}": (platform or Decimal(0)) - difference, f"difference_{measure}": difference}
+            row |= {f"{name}_{measure}": value for name, value in told.items()}
+            row |= {f"{name}_at_most_{measure}": Decimal(1) for name in ("view_through", "duplicate", "missing_tag")}
+        rows.append(row)
+    exact = {name: MICRO for name in rows[0] if name.endswith(("_orders", "_value", "_conversions")) or name == "spend"}
+    return table(rows, demand_factor=pa.float64(), **exact)
 
 
 def experiments() -> pa.Table:

@@ -94,6 +94,12 @@ def test_demand_is_what_the_night_before_foresaw_and_no_later_night() -> None:
     assert night(foreseen, counted("brand"))["brand", D]["expected"] == pytest.approx(120)
 
 
+def test_a_day_without_an_outcome_has_no_share_of_it() -> None:
+    row = counted("brand", shop=None) | {"platform_value": None, "platform_conversions": None}
+    found = night([], row)["brand", D]
+    assert (found["share_known"], found["expected_so_far"], found["expected"]) == (None, None, pytest.approx(100))
+
+
 def test_the_marts_counts_stay_as_they_are() -> None:
     row = counted("brand", cancelled="12.340000")
     found = night([], row)["brand", D]
@@ -139,19 +145,18 @@ def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
     assert "The site’s events are missing" in page(unseen, tmp_path)
     assert "are missing" not in page(data(counted("brand")), tmp_path)
     nothing = counted("brand", shop=None) | {"platform_value": None, "platform_conversions": None}
-    assert "have not reported the outcome of these days yet" in page(data(nothing), tmp_path)
+    assert "have not reported any outcome yet" in page(data(nothing), tmp_path)
 
 
 def test_an_older_night_has_no_such_table(tmp_path: Path) -> None:
-    assert "were not put side by side in this night" in page(example(3), tmp_path)
+    assert "were not put side by side in this night" in page(replace(example(3), counts=None), tmp_path)
     assert not (tmp_path / "three_counts.csv").exists()
 
 
-def test_day_by_day_as_csv_and_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_day_by_day_as_csv_and_sheet(tmp_path: Path) -> None:
     found = data(counted("brand", D, duplicate="3"), counted("brand", D - timedelta(days=1)))
     render(found, tmp_path)
     assert csv.read_csv(tmp_path / "three_counts.csv").column("duplicate_value").to_pylist() == [3, 0]
-    monkeypatch.setattr(test_workbook, "SHEETS", (*test_workbook.SHEETS, "Three counts"))
     days = test_workbook.table((tmp_path / "night.xlsx").read_bytes(), "Three counts")
     shown = [[row[name] for name in ("Platform, value", "Shop, value", "Duplicate", "Not told apart")] for row in days]
     assert shown == [[100, 80, 0, 20], [100, 80, 3, 17]]
