@@ -128,7 +128,7 @@ def report(night: Night, asked: Asked) -> str:
     """The pages; then people are told of a night that publishes, which can fail nothing."""
     from moe.notify import notify
 
-    said = jobs("applied", "criteria", "docs", "report")(night, asked)
+    said = jobs("reconcile", "applied", "criteria", "docs", "report")(night, asked)
     return "; ".join(filter(None, (said, notify(night.unit, night.date) if publishes(asked) else "")))
 
 

@@ -15,7 +15,7 @@ segment, with the report beside them. The night of **D**, the last complete busi
 | `score` → `decide` → `release` | scores, curves, budgets, bids and their percentages, the candidate release |
 | `make_live` | the candidate goes live, in a scheduled or asked-for run, unless a check holds it |
 | `online` | the features of D for lookups by entity (Feast: SQLite, or Redis by `MOE_ONLINE_STORE`), in the same runs |
-| `report` | what is set on the platforms beside the release, and the page for people; also where it is held |
+| `report` | three counts of the same sales, settings on the platforms beside the release, success criteria, the page |
 | `follow` | PostgreSQL and S3, where they are set, follow what is live; tried again, and never undoes a release |
 
 ## Trigger

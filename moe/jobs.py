@@ -134,7 +134,8 @@ NIGHT: tuple[Job, ...] = (
         "marts",
         "moe.marts:marts",
         reads={},
-        writes=("marts.ad_performance__line_day", "marts.order__day", "marts.plan_vs_actual__line_day"),
+        writes=("marts.ad_performance__line_day", "marts.order__day", "marts.plan_vs_actual__line_day",
+                "marts.reconciliation__line_day"),
         needs_night_before=True,
     ),
     Job(
@@ -247,6 +248,19 @@ NIGHT: tuple[Job, ...] = (
             "multipliers": Read("out.bid_multiplier__line_dimension", optional=True),
         },
         writes=("out.release__night",),
+        needs_night_before=True,
+    ),
+    Job(
+        "reconcile",
+        "decisions.jobs.reconcile:reconcile",
+        reads={
+            "counts": Read("marts.reconciliation__line_day"),
+            "history": Read(MARTS),
+            "curves": Read("out.curve__line"),
+            "demand": Read("out.demand__line_day", "deliveries", days=29, optional=True),
+            "deliveries": Read(ADS, "deliveries", days=90),
+        },
+        writes=("out.reconciliation__line_day",),
         needs_night_before=True,
     ),
     Job(

@@ -80,11 +80,15 @@ _BUILD = {"duckdb": _on_duckdb, "spark": _on_spark}
 
 def _build(night: Night, folder: Path) -> None:
     """Run models and data tests; unit tests prove the SQL, not the night, and belong to the test command."""
-    variables = {
+    variables: dict[str, Any] = {
         "as_of": night.date.isoformat(),
         "unit": night.unit.unit,
         "home": str(settings().home),
         "file": str(folder / _FILE),
+        "account": {
+            "time_zone": night.unit.time_zone,
+            "click_window_days": {source.name: source.click_window_days for source in night.unit.sources},
+        },
     }
     if settings().threads:
         variables["duckdb_threads"] = str(settings().threads)
@@ -105,7 +109,7 @@ def _parsed(project: Path, target: str) -> Any:
     return result.result
 
 
-def _dbt(command: list[str], folder: Path, variables: dict[str, str], manifest: Any = None) -> Any:
+def _dbt(command: list[str], folder: Path, variables: dict[str, Any], manifest: Any = None) -> Any:
     """Run a dbt command in this process, silent, writing only under `folder`; gives a dbtRunnerResult."""
     from dbt.cli.main import dbtRunner
 

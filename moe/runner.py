@@ -206,6 +206,7 @@ def as_of(terms: Contract, unit: str, night: date, since: date) -> pa.Table:
 def _concat(paths: list[Any], terms: Contract) -> pa.Table:
     if not paths:
         return terms.schema.empty_table()
+    # a column that a contract gained later is null in older partitions
     return pa.concat_tables([tables.read_file(path) for path in paths], promote_options="default")
 
 

@@ -39,6 +39,8 @@ class Source(_Part):
     "Folder or file; may name `{deliveries}`, `{test_data}` and, for nightly deliveries, `{night}`."
     late: Literal["wait", "go_on", "hold"] = "wait"
     "What a night does when the delivery is not there."
+    click_window_days: Annotated[int, Field(ge=1, le=90)] = 30
+    "Days after a click in which the ad account, by its own setting, counts an order as that click's."
 
 
 class Rate(_Part):

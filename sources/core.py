@@ -24,7 +24,7 @@ _ADDED = {
     "core.applied_setting__entity_day": ("source",),
 }
 """Columns of core tables that no mapping gives."""
-_AMOUNTS = ("spend", "conversion_value", "order_value", "bid")
+_AMOUNTS = ("spend", "conversion_value", "view_conversion_value", "order_value", "bid")
 _DATES = {"core.ad_performance__ad_day": "business_date", "core.bid_landscape__bid": "business_date",
           "core.order__order": "cast(ordered_at as date)"}
 

@@ -22,11 +22,22 @@
     {{ var('unit', env_var('MOE_UNIT', 'advertiser')) }}
 {%- endmacro %}
 
+{#- First of the business dates that the reconciliation holds. -#}
+{% macro first_reconciled_day() -%}
+    {{ night(1 - var('reconciled_days')) }}
+{%- endmacro %}
+
+{#- First night whose deliveries tell of clicks that may have led to an order of those dates. -#}
+{% macro first_click_night() -%}
+    {{ night(1 - var('reconciled_days') - var('click_lookback_days')) }}
+{%- endmacro %}
+
 {#- Rows of a core table as known in the night. `kind` and `key` are those of the table's contract. -#}
-{% macro as_of(table, kind, key=none) -%}
+{% macro as_of(table, kind, key=none, since=none) -%}
+    {%- set since = since or first_day() -%}
     {%- set rows, coverage = source('core', table), source('core', 'coverage__account_day') -%}
-    {%- if kind == 'report' -%} {{ as_of_report(rows, coverage, night(), first_day()) }}
-    {%- elif kind == 'event' -%} {{ as_of_event(rows, key, night(), first_day()) }}
-    {%- else -%} {{ as_of_entity(rows, key, night(), first_day()) }}
+    {%- if kind == 'report' -%} {{ as_of_report(rows, coverage, night(), since) }}
+    {%- elif kind == 'event' -%} {{ as_of_event(rows, key, night(), since) }}
+    {%- else -%} {{ as_of_entity(rows, key, night(), since) }}
     {%- endif -%}
 {%- endmacro %}

@@ -23,3 +23,10 @@
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
 {% endtest %}
+
+{#- Rows whose `parts` do not add up to their `total`, or where one is known without the other. -#}
+{% test adds_up(model, total, parts) %}
+    select *
+    from {{ model }}
+    where {{ total }} is distinct from {{ parts | join(' + ') }}
+{% endtest %}

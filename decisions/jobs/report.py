@@ -38,6 +38,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
     checks = night.settings.data_docs / unit.unit / night.date.isoformat() / "index.html"
     live = publish.live("release", unit.unit)
     orders, experiments = read("marts.order__day"), _or_empty("out.experiment__test", night)
+    counts = _or_empty("out.reconciliation__line_day", night)
     data = ReportData(
         unit=unit.unit,
         unit_name=unit.name,
@@ -72,6 +73,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         multipliers=_or_none("out.bid_multiplier__line_dimension", night),
         criteria=_or_none("out.criterion__campaign", night),
         kpis=_or_none("out.kpi_suitability__line", night),
+        counts=counts if counts.num_rows else None,
     )
     render(data, folder)
     archive(night)

@@ -55,6 +55,7 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "bid_multipliers.csv": data.multipliers if data.multipliers is not None and data.multipliers.num_rows else None,
         "plan_vs_actual.csv": data.plan_vs_actual,
         "applied.csv": data.applied,
+        "three_counts.csv": data.counts,
         "curves.csv": data.curves,
         "experiments.csv": data.experiments,
         "forecast.csv": data.forecast,

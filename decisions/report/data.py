@@ -61,6 +61,8 @@ class ReportData:
     criteria: pa.Table | None = None  # out.criterion__campaign; None in nights from before it
     kpis: pa.Table | None = None  # out.kpi_suitability__line; None in nights from before it
 
+    counts: pa.Table | None = None  # out.reconciliation__line_day; None in nights from before it
+
     @property
     def live_night(self) -> date | None:
         """The night whose release is live; the publication log keeps it as ISO text."""

@@ -19,6 +19,7 @@ from decisions.report import (
     people,
     playbook,
     problems,
+    reconciliation,
     sections,
 )
 from decisions.report.actions import SHOWN, actions
@@ -71,6 +72,7 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             criteria=criteria.criteria(data),
             criteria_words=criteria.words(data),
             suitability=criteria.suitability(data),
+            three_counts=reconciliation.view(data),
             quarantine=problems.quarantine(data),
             quarantined=len(
                 {(r["file"], r["row"]) for r in data.quarantine.select(["file", "row"]).to_pylist()}

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import xlsxwriter  # type: ignore[import-untyped]  # ships no types
 
+from decisions.reconciliation import CLASSES
 from decisions.report.data import ReportData
 
 LONGEST = 32_767  # signs in a cell
@@ -73,6 +74,22 @@ LIMITS = (
     Field("reason_code", "Reason code", width=16),
     Field("reason", "Why", width=70),
 )
+COUNTS = (
+    *LINE,
+    Field("platform", "Platform"),
+    Field("business_date", "Day", DATE, 12),
+    Field("currency", "Currency", width=9),
+    Field("spend", "Spent", AMOUNT),
+    Field("expected_so_far", "Model, as far as reported", VALUE, 22),
+    Field("platform_value", "Platform, value", AMOUNT, 16),
+    Field("shop_value", "Shop, value", AMOUNT, 16),
+    Field("difference_value", "Platform less shop", AMOUNT, 18),
+    *(Field(f"{name}_value", name.replace("_", " ").capitalize(), AMOUNT, 16) for name in CLASSES),
+    Field("platform_conversions", "Platform, conversions", "#,##0.0", 20),
+    Field("shop_orders", "Shop, orders", "#,##0", 14),
+    Field("difference_orders", "Platform less shop, orders", "#,##0.0", 24),
+    *(Field(f"{name}_orders", f"{name.replace('_', ' ').capitalize()}, orders", "#,##0.0", 20) for name in CLASSES),
+)
 
 
 def workbook(data: ReportData) -> bytes:
@@ -87,6 +104,8 @@ def workbook(data: ReportData) -> bytes:
     _sheet(book, "Budgets", BUDGETS, [{**r, "change": _change(r)} for r in budgets], total=True)
     _sheet(book, "Bids", BIDS, _rows(data.bids, "line_id", "segment"), total=True)
     _sheet(book, "Limits and reasons", LIMITS, _rows(data.budgets, "line_id"))
+    if data.counts is not None:
+        _sheet(book, "Three counts", COUNTS, _rows(data.counts, "line_id", "business_date"))
     book.close()
     return sink.getvalue()
 

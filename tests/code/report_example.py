@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.draws import Draws
+from decisions.reconciliation import CLASSES
 from decisions.report import ReportData
 
 NIGHT = date(2026, 6, 11)
@@ -162,6 +163,7 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         changes=changes(budgets), limit_costs=limit_costs(unit),
         limits=limit_prices(shadow), forecast=forecast(1000.0 * lines), forecast_scores=scores(),
         multipliers=multipliers(names[0]), criteria=criteria(names[0]), kpis=kpis(names),
+        counts=counts(history[-min(days, 28):]),
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
 
@@ -251,6 +253,28 @@ def multipliers(name: str) -> pa.Table:
          "held_out_gain": 7.5, "reason": "A click here converts more or less often than the line's mean"}
         for level, percent, share in levels
     ])  # fmt: skip
+
+
+def counts(history: list[dict[str, Any]]) -> pa.Table:
+    """Platform and shop of some days side by side; an order in ten was cancelled, and 3 nobody can explain."""
+    rows = []
+    for day in history:
+        row: dict[str, Any] = {name: day[name] for name in ("line_id", "line_name", "platform", "business_date",
+                                                            "currency", "spend")}
+        row |= {"objective": "conversion_value", "expected": 100.0, "expected_so_far": 90.0, "share_known": 0.9,
+                "demand_factor": None, "platform_conversions": day["conversions"],
+                "platform_value": day["conversion_value"]}
+        for measure, platform in (("orders", day["conversions"]), ("value", day["conversion_value"])):
+            told = {name: Decimal(0) for name in CLASSES}
+            if platform is not None:
+                told |= {"cancelled": cents(float(platform) / 10), "not_told_apart": Decimal(3)}
+            difference = sum(told.values(), Decimal(0))
+            row |= {f"shop_{measure}": (platform or Decimal(0)) - difference, f"difference_{measure}": difference}
+            row |= {f"{name}_{measure}": value for name, value in told.items()}
+            row |= {f"{name}_at_most_{measure}": Decimal(1) for name in ("view_through", "duplicate", "missing_tag")}
+        rows.append(row)
+    exact = {name: MICRO for name in rows[0] if name.endswith(("_orders", "_value", "_conversions")) or name == "spend"}
+    return table(rows, demand_factor=pa.float64(), **exact)
 
 
 def experiments() -> pa.Table:

@@ -209,7 +209,7 @@ def test_the_report_step_tells_of_nights_that_publish_and_never_fails_by_it(
     night = SimpleNamespace(unit=unit, date=NIGHT)
     tell(monkeypatch, notify=f"http://{web_server.address}")
     said = steps.STEPS["report"](night, steps.Asked(run_type, publish=asked))
-    assert ran == [("applied", "criteria", "docs", "report")] and len(web_server.posts) == told
+    assert ran == [("reconcile", "applied", "criteria", "docs", "report")] and len(web_server.posts) == told
     assert said == "docs skipped: none" + "; told the webhook at 127.0.0.1" * told
     tell(monkeypatch, notify="http://127.0.0.1:1")
     said = steps.STEPS["report"](night, steps.Asked(run_type, publish=asked))

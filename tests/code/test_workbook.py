@@ -17,7 +17,7 @@ from decisions.report.workbook import LONGEST, workbook
 from tests.code.report_example import example, first_night, held
 
 NS = {"s": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
-SHEETS = ("Night", "Budgets", "Bids", "Limits and reasons")
+SHEETS = ("Night", "Budgets", "Bids", "Limits and reasons", "Three counts")
 
 
 def parts(content: bytes) -> dict[str, bytes]:

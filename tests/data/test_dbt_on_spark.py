@@ -29,7 +29,7 @@ from tests.data.test_marts import put
 ADS, BUDGETS, PERFORMANCE = "core.ad_performance__ad_day", "out.budget__line", "marts.ad_performance__line_day"
 SIMULATED = date(2026, 6, 3)
 NIGHTS = {"advertiser": SIMULATED, "online_ads": date(2020, 6, 3)}
-PASSED = {"model": 7, "test": 11, "unit_test": 7, "operation": 1}
+PASSED = {"model": 16, "test": 18, "unit_test": 11, "operation": 1}
 MARTS = [jobs.BY_NAME["marts"]]
 
 

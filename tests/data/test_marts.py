@@ -251,7 +251,7 @@ def test_a_mart_that_loses_rows_is_caught(store: None, tmp_path: Path, monkeypat
 
 def copied_project(tmp_path: Path) -> Path:
     """The dbt project in a place of its own, with what it reads beside it."""
-    for part in ("dbt", "moe/sql", "contracts"):
+    for part in ("dbt", "moe/sql", "contracts", "units"):
         shutil.copytree(settings().root / part, tmp_path / part,
                         ignore=shutil.ignore_patterns("target", "logs", "*.duckdb"))
     return tmp_path / "dbt"
@@ -276,7 +276,7 @@ def test_an_analysts_plain_build_gives_the_newest_night(store: None, tmp_path: P
             assert built.to_pylist() == tables.read(mart.name, "shop", D3).to_pylist()
     results = json.loads((project / "target" / "run_results.json").read_text())["results"]
     unit_tests = [r["status"] for r in results if r["unique_id"].startswith("unit_test.")]
-    assert len(unit_tests) == 7 and set(unit_tests) == {"pass"}
+    assert len(unit_tests) == 11 and set(unit_tests) == {"pass"}
     staging_reads_by_the_contracts_kind_and_key(project)
 
 

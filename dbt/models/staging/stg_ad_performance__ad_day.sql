@@ -5,6 +5,9 @@ with known as (
 select
     unit,
     night as delivered_night,
+    source,
+    campaign_id,
+    ad_id,
     line_id,
     line_name,
     platform,
@@ -14,7 +17,9 @@ select
     spend,
     currency,
     conversions,
-    conversion_value
+    conversion_value,
+    view_conversions,
+    view_conversion_value
 from known
 where
     unit = {{ unit() }}

@@ -7,11 +7,13 @@ dated as (
     select
         unit,
         order_id,
+        ordered_at,
         cast(ordered_at as date) as business_date,
         customer_id,
         status,
         order_value,
-        currency
+        currency,
+        nullif(utm_campaign, '') as utm_campaign
     from known
     where unit = {{ unit() }}
 )
