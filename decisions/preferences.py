@@ -20,9 +20,9 @@ def matching(patterns: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray
     return np.flatnonzero(fits)
 
 
-def risk_of(choice: RiskChoice | None) -> Risk:
-    """The measure of risk; the mean where none is chosen."""
-    return Risk() if choice is None else Risk(choice.measure, choice.level)
+def risk_of(choice: RiskChoice) -> Risk:
+    """The measure of risk."""
+    return Risk(choice.measure, choice.level)
 
 
 def interactions_of(

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from moe.errors import MoeError, key_faults
+from moe.preferences import Interaction, ProductLines, RiskChoice
 from moe.settings import settings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -129,6 +130,11 @@ class Budget(_Part):
     groups: tuple[Group, ...] = ()
     "A tree of groups with limits of their own, such as a platform's or a region's."
     hold: Hold = Hold()
+    risk: RiskChoice = RiskChoice()
+    interactions: tuple[Interaction, ...] = ()
+    "Lines whose spend works for others too, or against them."
+    product_lines: ProductLines | None = None
+    "Lines whose outcomes compete for the total."
 
     @model_validator(mode="after")
     def _consistent(self) -> "Budget":

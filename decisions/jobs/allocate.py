@@ -6,6 +6,7 @@ import pyarrow as pa
 from decisions.allocation import Allocation
 from decisions.amounts import money
 from decisions.jobs.ask import ask, solved
+from decisions.jobs.front_table import front_table
 from decisions.jobs.groups import limit_prices
 from decisions.jobs.plan_table import period_columns, plan_table
 from decisions.jobs.question import Asked
@@ -13,19 +14,20 @@ from decisions.plan import Plan
 from decisions.plan.limits import TOTAL
 from decisions.reasons import BOUNDS, Reason, reason
 from moe.jobs import Night
+from moe.preferences import RiskChoice
 
 
 def allocate(
     night: Night, history: pa.Table, curves: pa.Table, before: pa.Table, overrides: pa.Table,
-    demand: pa.Table | None = None, past: pa.Table | None = None,
+    demand: pa.Table | None = None, past: pa.Table | None = None, drawn: pa.Table | None = None,
 ) -> dict[str, pa.Table]:  # fmt: skip
-    """Rows of out.budget__line, out.plan__line_day, out.allocation__night and out.limit_price__limit.
+    """Rows of out.budget__line, out.plan__line_day, out.allocation__night, out.limit_price__limit, out.front__point.
 
     The steps start from the candidate of D-1 (`before`); on a store's first night from the mean spend of the
     last 7 days.
     """
-    asked = ask(night, history, curves, before, overrides, demand, past)
-    plan = solved(asked)
+    asked = ask(night, history, curves, before, overrides, demand, past, drawn)
+    plan, front = solved(asked)
     best = first_day(asked, plan)
     reasons = reason(asked.previous, best, asked.bounds, asked.curves, asked.limits, asked.support,
                      currency=_word(night.unit.currency))  # fmt: skip
@@ -40,6 +42,7 @@ def allocate(
         "out.plan__line_day": plan_table(asked, plan, night),
         "out.allocation__night": whole,
         "out.limit_price__limit": prices,
+        "out.front__point": front_table(front, night),
     }
 
 
@@ -60,8 +63,8 @@ def first_day(asked: Asked, plan: Plan) -> Allocation:
     inside = {group.name for group in asked.problem.groups}
     prices = tuple(price for price in plan.prices if price.subject in inside and price.day == 0)
     total = next(price.price for price in plan.prices if price.name == TOTAL and price.day == 0)
-    value = asked.worth(budget)
-    return Allocation(budget, total, value, value / (1 - plan.gap), plan.gap, binding, money_price,
+    bound = asked.measured(budget) / (1 - plan.gap)
+    return Allocation(budget, total, asked.worth(budget), bound, plan.gap, binding, money_price,
                       prices)  # fmt: skip
 
 
@@ -106,12 +109,19 @@ def _whole(
         "currency": [night.unit.currency],
         "expected_value": [best.expected_value],
         "status_quo_value": [asked.worth(status_quo)],
+        "measure": [_measure(night.unit.budget.risk)],
+        "measured_value": [asked.measured(best.budget_cents)],
+        "measured_status_quo": [asked.measured(status_quo)],
         "upper_bound": [best.upper_bound],
         "optimality_gap": [best.gap],
         "shadow_price": [best.shadow_price],
         "built_on": [built_on],
         "notes": ["\n".join(notes)],
     })
+
+
+def _measure(risk: RiskChoice) -> str:
+    return "mean" if risk.measure == "mean" else f"{risk.measure} {risk.level:g}"
 
 
 def _held(code: str, binding: str) -> str:

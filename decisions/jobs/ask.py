@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.amounts import cents
+from decisions.draws import Draws, from_table
 from decisions.jobs.groups import groups_of, least_of
 from decisions.jobs.lines import lines_of, spend_rows
 from decisions.jobs.question import Asked, Parts
@@ -16,11 +17,13 @@ from decisions.jobs.responses import curves_of, factors, supported
 from decisions.jobs.totals import Money, money_of
 from decisions.limits import Infeasible
 from decisions.overrides import COLUMNS, MORE, Override, active, line_limits
-from decisions.plan import Plan, Problem, solve, solve_to_target
+from decisions.plan import Front, Plan, Problem, solve, solve_to_target
 from decisions.plan.problem import MOST
+from decisions.preferences import solve_preferred
 from decisions.requests import of_groups, of_lines
 from moe.errors import MoeError
 from moe.jobs import Night
+from moe.units import Budget
 
 CLOSED = 1e-6
 "Outcome that is nothing to anybody."
@@ -28,13 +31,14 @@ CLOSED = 1e-6
 
 def ask(
     night: Night, history: pa.Table, curves: pa.Table, before: pa.Table, overrides: pa.Table,
-    demand: pa.Table | None = None, past: pa.Table | None = None,
+    demand: pa.Table | None = None, past: pa.Table | None = None, drawn: pa.Table | None = None,
 ) -> Asked:  # fmt: skip
     """The night's question.
 
     `history` is marts.ad_performance__line_day, `curves` out.curve__line, `before` out.budget__line of the night
     before (empty on a store's first night, which starts from the mean spend of the last 7 days), `overrides`
-    core.override__override as of the night, `demand` out.demand__line_day, `past` out.budget__line of earlier nights.
+    core.override__override as of the night, `demand` out.demand__line_day, `past` out.budget__line of earlier nights,
+    `drawn` out.curve_draw__line, which a measure of risk needs.
     Raises MoeError where there are no lines, an input is bad, or limits cannot hold.
     """
     budget, rows = night.unit.budget, spend_rows(history, night)
@@ -53,7 +57,8 @@ def ask(
                        "mend the row in the unit's overrides file; the live release stays") from error
     fitted = curves_of(curves, lines.ids)
     parts = Parts(night, lines, groups, people, limits, floor, cap, supported(fitted, budget, lines.previous, limits),
-                  money, fitted, factors(demand, lines.ids, night.decided_day, len(money.even)))  # fmt: skip
+                  money, fitted, factors(demand, lines.ids, night.decided_day, len(money.even)),
+                  _drawn(drawn, lines.ids, budget))  # fmt: skip
     try:
         return parts.asked_with_room()
     except Infeasible as error:
@@ -62,8 +67,17 @@ def ask(
         raise _cannot_plan(error) from error
 
 
-def solved(asked: Asked) -> Plan:
-    """Tomorrow's best split, and the best plan of the days after it.
+def _drawn(table: pa.Table | None, lines: list[str], budget: Budget) -> Draws | None:
+    if budget.risk.measure == "mean" or table is None:
+        return None
+    try:
+        return from_table(table).of(lines)
+    except ValueError as error:
+        raise MoeError(str(error), "the measure of risk needs them; the live release stays") from error
+
+
+def solved(asked: Asked) -> tuple[Plan, Front | None]:
+    """Tomorrow's best split, the best plan of the days after it, and the front of product lines that compete.
 
     All days together decide what tomorrow may spend, where that is open. Its split is then its own best one: without
     carry-over days are tied by steps alone, and a plan that bends tomorrow to them gains nothing (see choices), while
@@ -72,18 +86,19 @@ def solved(asked: Asked) -> Plan:
     tomorrow cannot.
     """
     try:
-        tomorrow = solve(asked.tomorrow(_total_of_tomorrow(asked)))
+        wanted = asked.tomorrow(_total_of_tomorrow(asked))
+        tomorrow, front = solve_preferred(wanted, asked.product_lines, asked.texts)
         tomorrow = replace(tomorrow, gap=_gap(tomorrow))
     except Infeasible as error:
         raise cannot_hold(error) from error
     except ValueError as error:
         raise _cannot_plan(error) from error
     if asked.problem.days == 1:
-        return tomorrow
+        return tomorrow, front
     try:
-        return _joined(tomorrow, _best(asked.days_after(tomorrow.cents[0]), asked.money))
+        return _joined(tomorrow, _best(asked.days_after(tomorrow.cents[0]), asked.money)), front
     except Infeasible:  # a limit of a later day is no reason to stop tonight
-        return tomorrow
+        return tomorrow, front
 
 
 def _gap(plan: Plan) -> float:

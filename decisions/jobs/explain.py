@@ -24,13 +24,14 @@ HELD = ("locked", "override_floor", "override_cap")
 def explain(
     night: Night, budgets: pa.Table, history: pa.Table, curves: pa.Table, before: pa.Table, curves_before: pa.Table,
     overrides: pa.Table, demand: pa.Table, demand_before: pa.Table, past: pa.Table,
+    drawn: pa.Table | None = None,
 ) -> dict[str, pa.Table]:  # fmt: skip
     """Rows of out.budget_change__line_cause and out.limit_cost__limit.
 
     Reads what `allocate` read, what it decided (`budgets`), and the curves and the demand of the night before (empty on
     a store's first night: then all that the curves move is new data).
     """
-    asked = ask(night, history, curves, before, overrides, demand, past)
+    asked = ask(night, history, curves, before, overrides, demand, past, drawn)
     decided = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "budget")), strict=True))
     cents_now = np.array([cents(decided[line]) for line in asked.lines], dtype=np.int64)
     tonight = asked.tomorrow(int(cents_now.sum()))

@@ -67,13 +67,20 @@ def lines_of(
     terms = [_terms(night.unit, line, names[line]) for line in ids]
     return Lines(
         ids, names, {line: newest[line]["platform"] for line in ids}, _previous(ids, rows, before, night),
-        np.array([cents(t.minimum) for t in terms], dtype=np.int64), np.array([t.margin * t.lifetime for t in terms]),
+        np.array([cents(t.minimum) for t in terms], dtype=np.int64),
+        worth_of(night.unit, ids, [names[line] for line in ids]),
     )  # fmt: skip
 
 
 def names_it(patterns: Sequence[str], line: str, name: str) -> bool:
     """Whether one of the unit's patterns is of a line, by its id or its name."""
     return any(fnmatchcase(text, pattern) for pattern in patterns for text in (line, name))
+
+
+def worth_of(unit: Unit, ids: Sequence[str], names: Sequence[str]) -> FloatArray:
+    """What a unit of the objective counts on each line (n,): margin × lifetime by the unit's terms."""
+    terms = [_terms(unit, line, name) for line, name in zip(ids, names, strict=True)]
+    return np.array([t.margin * t.lifetime for t in terms])
 
 
 def _terms(unit: Unit, line: str, name: str) -> LineTerms:

@@ -18,8 +18,7 @@ from moe.jobs import Night
 def plan_table(asked: Asked, plan: Plan, night: Night) -> pa.Table:
     """Rows of out.plan__line_day: days of the plan, lines within each."""
     days, n = plan.cents.shape
-    (response,) = asked.problem.responses
-    value = response.scale[:days] * (plan.cents / 100) / (plan.cents / 100 + response.k)
+    value = np.mean([response.daily(plan.cents / 100)[:days] for response in asked.problem.responses], axis=0)
     dates = [night.decided_day + timedelta(days=t) for t in range(days)]
     last = np.array([worst_day(rule_of(asked.platforms[line], dates[-1], days), plan.cents[:, i])
                      for i, line in enumerate(asked.lines)])  # fmt: skip

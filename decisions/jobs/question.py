@@ -9,18 +9,22 @@ import numpy as np
 from decisions.allocation import allocate, scaled_status_quo
 from decisions.amounts import cents
 from decisions.curves import Curves
+from decisions.draws import Draws
 from decisions.jobs.lines import Lines
 from decisions.jobs.responses import response
 from decisions.jobs.totals import Money
 from decisions.limits import Bounds, Infeasible, bounds
 from decisions.overrides import LineLimits, Override
-from decisions.plan import Group, Problem, Steps, Total
+from decisions.plan import Group, Problem, Risk, Steps, Total, measured
 from decisions.plan import Override as PlanOverride
 from decisions.plan.model import build
 from decisions.plan.problem import MOST, FloatArray, IntArray
 from decisions.plan.tree import narrow
+from decisions.preferences import interactions_of, risk_of
 from decisions.requests import is_of_request
+from decisions.response import Response
 from moe.jobs import Night
+from moe.preferences import ProductLines
 
 MOST_WIDER = 64.0
 "Factor on the largest step beyond which steps are not what is in the way."
@@ -38,6 +42,7 @@ class Asked:
     limits: LineLimits  # what people said of lines, for the first day
     support: IntArray  # (n,) cents: the most that the data support, `MOST` where nothing is limited by it
     notes: tuple[str, ...]  # what a person should know
+    product_lines: ProductLines | None = None  # whose outcomes compete
 
     @property
     def lines(self) -> list[str]:
@@ -58,9 +63,20 @@ class Asked:
     def platforms(self) -> dict[str, str]:
         return self.unit_lines.platforms
 
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """Id and name of each line, for patterns."""
+        return [(line, self.names[line]) for line in self.lines]
+
     def worth(self, budget_cents: IntArray) -> float:
-        """What the first day is expected to bring at budgets (n,): outcome times each line's worth."""
-        return float((self.unit_lines.weights * self.curves.value(budget_cents / 100)).sum())
+        """What the first day is expected to bring at budgets (n,): outcome times each line's worth, and what lines
+        bring to each other."""
+        mean = response(self.curves, np.ones((1, len(self.lines))))
+        return measured(replace(self.tomorrow(), responses=[mean], risk=Risk()), budget_cents[None])
+
+    def measured(self, budget_cents: IntArray) -> float:
+        """The same by the unit's measure of risk: what the plan makes as large as it can."""
+        return measured(self.tomorrow(), budget_cents[None])
 
     def status_quo(self, total: int) -> IntArray:
         """(n,) cents: yesterday's split scaled to a total of the first day, within its bounds."""
@@ -83,7 +99,7 @@ class Asked:
         An interior-point method may leave cents on the table where a bound costs little: three lines, 0.016 %.
         """
         quo, weights = self.status_quo(total), self.unit_lines.weights
-        if self.problem.groups or self.unit_lines.minimum.any():
+        if self.problem.groups or self.unit_lines.minimum.any() or self.problem.interactions is not None:
             return quo
         worth = replace(self.curves, a=self.curves.a * weights)
         return allocate(worth, total, self.bounds.lower_cents, self.bounds.upper_cents, quo).budget_cents
@@ -118,6 +134,7 @@ class Parts:
     money: Money
     curves: Curves
     factor: FloatArray  # (H, n) of demand
+    drawn: Draws | None  # of the curves, where the unit's measure of risk needs them
 
     def asked_with_room(self) -> Asked:
         """The question with the usual step; with the smallest wider one that requests of groups need, where they do.
@@ -140,20 +157,30 @@ class Parts:
 
     def asked(self, wider: float = 1.0) -> Asked:
         """The question with steps `wider` times as large, or more where the total is out of their reach."""
-        lines, money, step = self.lines, self.money, self.night.unit.budget.max_step
+        lines, money, budget = self.lines, self.money, self.night.unit.budget
+        texts = [(line, lines.names[line]) for line in lines.ids]
         allowed, support = self._bounds(wider)
         totals = np.unique(money.even).tolist() if money.target is None else []
         quo = {c: scaled_status_quo(lines.previous, c, allowed.lower_cents, allowed.upper_cents) for c in totals}
         problem = Problem(
-            lines.ids, [response(self.curves, self.factor)], self.floor, np.minimum(self.cap, support), money.total(),
+            lines.ids, self._responses(), self.floor, np.minimum(self.cap, support), money.total(),
             len(money.even), self.groups, Steps(lines.previous, allowed.step, allowed.least_step_cents), lines.minimum,
             self._overrides(), lines.weights, np.array([quo[int(c)] for c in money.even]) if quo else None,
+            risk_of(budget.risk), interactions_of(budget.interactions, texts, 100 * self.curves.typical_spend),
         )  # fmt: skip
         notes = [] if allowed.widened_step is None else [
-            f"The usual step of {step:.0%} a night cannot reach tonight's total and limits: every line may move by up "
-            f"to {allowed.widened_step:.0%} tonight."]  # fmt: skip
+            f"The usual step of {budget.max_step:.0%} a night cannot reach tonight's total and limits: every line may "
+            f"move by up to {allowed.widened_step:.0%} tonight."]  # fmt: skip
         tomorrow = replace(self.curves, a=self.curves.a * self.factor[0])
-        return Asked(problem, lines, money, tomorrow, allowed, self.limits, support, (*notes, *money.notes))
+        return Asked(problem, lines, money, tomorrow, allowed, self.limits, support, (*notes, *money.notes),
+                     budget.product_lines)  # fmt: skip
+
+    def _responses(self) -> list[Response]:
+        """One response, or one a draw."""
+        if self.drawn is None:
+            return [response(self.curves, self.factor)]
+        return [response(replace(self.curves, a=a, k=k), self.factor)
+                for a, k in zip(self.drawn.a, self.drawn.k, strict=True)]  # fmt: skip
 
     def _bounds(self, wider: float) -> tuple[Bounds, IntArray]:
         """The first day's bounds; what data support gives way where it would put the total out of the steps' reach."""

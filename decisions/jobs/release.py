@@ -10,8 +10,12 @@ import pyarrow as pa
 from decisions import draws, hold
 from decisions.allocation import scaled_status_quo
 from decisions.auctions.checks import Platform, multiplier_problems, problems
+from decisions.curves import Curves
 from decisions.jobs.curves import from_table
+from decisions.jobs.lines import worth_of
+from decisions.jobs.responses import factors
 from decisions.limits import Infeasible
+from decisions.preferences import interactions_of
 from moe.errors import MoeError
 from moe.jobs import Night
 
@@ -24,14 +28,15 @@ GAP_ALLOWED = 0.001
 def release(
     night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table,
     curves: pa.Table, drawn: pa.Table, past_budgets: pa.Table, past_releases: pa.Table,
-    multipliers: pa.Table | None = None,
+    multipliers: pa.Table | None = None, demand: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
     """The row of out.release__night. `past_budgets` and `past_releases` are of the nights before."""
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
     bid_rows = bids.to_pylist()
     in_force, since = _in_force(lines, past_budgets.to_pylist(), past_releases.to_pylist(), night)
-    status_quo_value = whole["status_quo_value"] if since is None else _value(curves, lines, in_force)
-    found = _compared(lines, in_force, drawn, night)
+    fitted = _curves(curves, lines)
+    status_quo_value = whole["status_quo_value"] if since is None else float(fitted.value(in_force / 100).sum())
+    found = _compared(lines, in_force, fitted, drawn, demand, night)
     percentages = multipliers.to_pylist() if multipliers is not None else []
     held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, status_quo_value)
     held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
@@ -88,20 +93,31 @@ def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night
         return status_quo, None
 
 
-def _compared(lines: Rows, in_force: Any, drawn: pa.Table, night: Night) -> hold.Comparison:
+def _compared(
+    lines: Rows, in_force: Any, curves: Curves, drawn: pa.Table, demand: pa.Table | None, night: Night
+) -> hold.Comparison:
+    """Both budgets in each draw, counted as the plan does: on tomorrow's demand, by each line's worth, and with what
+    lines bring to each other."""
+    ids, names = [r["line_id"] for r in lines], [r["line_name"] for r in lines]
+    each = factors(demand, ids, night.decided_day, 1)[0] * worth_of(night.unit, ids, names)
+    texts, usual = list(zip(ids, names, strict=True)), curves.typical_spend
+    halo = interactions_of(night.unit.budget.interactions, texts, 100 * usual)
+
+    def value(spend: Any) -> Any:
+        reached = spend if halo is None else np.maximum(spend + halo.shares @ (spend - usual), 0.0)
+        return worlds.value(reached) @ each
+
     try:
-        worlds = draws.from_table(drawn).of([r["line_id"] for r in lines])
-        new = np.array([float(r["budget"]) for r in lines])
-        return hold.compare(*(worlds.value(spend).sum(axis=1) for spend in (new, in_force / 100)))
+        worlds = draws.from_table(drawn).of(ids)
+        return hold.compare(value(np.array([float(r["budget"]) for r in lines])), value(in_force / 100))
     except ValueError as error:
         raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
                        "run the job `curves` of the night again; the live release stays") from error
 
 
-def _value(curves: pa.Table, lines: Rows, cents: Any) -> float:
-    """Expected outcome a day of budgets."""
-    have = curves.column("line_id").to_pylist()
-    return float(from_table(curves.take([have.index(r["line_id"]) for r in lines])).value(cents / 100).sum())
+def _curves(table: pa.Table, lines: Rows) -> Curves:
+    have = table.column("line_id").to_pylist()
+    return from_table(table.take([have.index(r["line_id"]) for r in lines]))
 
 
 def _holds(
@@ -115,7 +131,7 @@ def _holds(
     outside = [r["line_name"] for r in lines if not r["floor"] <= r["budget"] <= r["cap"]]
     if outside:
         found.append(f"Outside their bounds: {', '.join(outside)}.")
-    if whole["expected_value"] < status_quo_value * (1 - 1e-9):
+    if whole.get("measure") in (None, "mean") and whole["expected_value"] < status_quo_value * (1 - 1e-9):
         found.append("Today's split is expected to return more.")
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")

@@ -6,9 +6,9 @@
 from decisions.plan.conflict import Infeasible
 from decisions.plan.pareto import Front, Point, front
 from decisions.plan.problem import Group, Interactions, Override, Problem, Risk, Steps, Total
-from decisions.plan.solve import Plan, solve, solve_to_target
+from decisions.plan.solve import Plan, measured, outcomes, solve, solve_to_target
 
 __all__ = [
     "Front", "Group", "Infeasible", "Interactions", "Override", "Plan", "Point", "Problem", "Risk", "Steps", "Total",
-    "front", "solve", "solve_to_target",
+    "front", "measured", "outcomes", "solve", "solve_to_target",
 ]  # fmt: skip

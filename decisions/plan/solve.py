@@ -11,11 +11,13 @@ import numpy as np
 
 from decisions.plan.branch import Search, search
 from decisions.plan.conflict import Infeasible, explain
+from decisions.plan.inner import Objective
 from decisions.plan.model import Model, build
 from decisions.plan.prices import Price, binding, price_list
 from decisions.plan.problem import FloatArray, IntArray, Problem, Risk, TextArray, Total
 from decisions.plan.quantile import at_quantile
 from decisions.plan.rounding import kept, to_cents
+from decisions.plan.worth import worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,17 @@ def _plan(model: Model, found: Search) -> Plan:
         found.nodes,
         found.draws,
     )
+
+
+def outcomes(problem: Problem, cents: IntArray) -> FloatArray:
+    """The outcome (K,) of budgets (H, n) in each draw, whether or not they keep the limits."""
+    model = build(problem)
+    return Objective(model).outcomes(np.asarray(cents, dtype=np.float64)[:, model.order] / 100)
+
+
+def measured(problem: Problem, cents: IntArray) -> float:
+    """What the problem's measure of risk makes of them."""
+    return worth(problem.risk, outcomes(problem, cents))
 
 
 def solve_to_target(problem: Problem, *, cost_per_outcome: float, most_nodes: int = 60) -> Plan:

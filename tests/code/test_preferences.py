@@ -45,7 +45,7 @@ def test_the_chosen_point_of_the_front_is_the_plan() -> None:
 
 
 def test_what_is_written_wrong_is_told() -> None:
-    assert risk_of(None) == Risk() and risk_of(RiskChoice(measure="cvar", level=0.2)) == Risk("cvar", 0.2)
+    assert risk_of(RiskChoice()) == Risk() and risk_of(RiskChoice(measure="cvar", level=0.2)) == Risk("cvar", 0.2)
     with pytest.raises(ValidationError):
         RiskChoice.model_validate({"measure": "worst"})
     with pytest.raises(ValidationError):

@@ -1,0 +1,80 @@
+"""What a unit prefers beside its limits, in the night: risk over draws, lines that act on each other, product lines."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from test_decision_jobs import D, empty, fitted_curves, history, unit
+
+from decisions.draws import Draws, as_table
+from decisions.jobs.allocate import allocate
+from moe.jobs import Night
+from moe.preferences import Interaction, ProductLines, RiskChoice
+
+WIDE = {"max_step": 5.0, "explore": None}
+
+
+def decided(drawn: pa.Table | None = None, **terms: Any) -> dict[str, pa.Table]:
+    night, past = Night(unit(**WIDE, **terms), D), history()
+    fitted = fitted_curves(night, past)
+    return allocate(night, past, fitted["out.curve__line"], empty("out.budget__line"),
+                    empty("core.override__override"), fitted["out.demand__line_day"], None,
+                    fitted["out.curve_draw__line"] if drawn is None else drawn)
+
+
+def budgets(made: dict[str, pa.Table]) -> dict[str, float]:
+    return {r["line_id"]: float(r["budget"]) for r in made["out.budget__line"].to_pylist()}
+
+
+def bets_on_gamma() -> pa.Table:
+    """Worlds in which the best line is a gamble and the others are sure."""
+    luck = np.random.default_rng(1).lognormal(0, 1.0, 200)
+    a = np.tile([3_600.0, 1_350.0, 3_600.0], (200, 1))
+    a[:, 2] *= luck / luck.mean()
+    return as_table(Draws(("alpha", "beta", "gamma"), a, np.tile([1_200.0, 900.0, 600.0], (200, 1))))
+
+
+def test_a_careful_unit_spends_less_on_a_gamble_and_its_worst_worlds_are_better() -> None:
+    drawn = bets_on_gamma()
+    careful = decided(drawn, risk=RiskChoice(measure="cvar", level=0.1))
+    level = decided(drawn, risk=RiskChoice(measure="cvar", level=1.0))
+    assert budgets(careful)["gamma"] < budgets(level)["gamma"] - 20
+
+    def worst(made: dict[str, pa.Table]) -> float:
+        a = np.array(drawn["ceiling"]).reshape(200, 3)
+        k, spend = np.array(drawn["half_saturation"]).reshape(200, 3), np.array([*budgets(made).values()])
+        return float(np.sort((a * spend / (spend + k)).sum(axis=1))[:20].mean())
+
+    assert worst(careful) > worst(level)
+    whole = careful["out.allocation__night"].to_pylist()[0]
+    assert whole["measure"] == "cvar 0.1"
+    assert whole["measured_status_quo"] <= whole["measured_value"] <= whole["upper_bound"] * (1 + 1e-9)
+    assert whole["optimality_gap"] < 1e-3
+    assert sum(budgets(careful).values()) == 900
+
+
+def test_halo_moves_money_to_the_giver_and_counts_in_what_is_expected() -> None:
+    plain, giving = decided(), decided(interactions=(Interaction(**{"from": ["Beta"], "to": ["Gamma"], "share": 0.8}),))
+    assert budgets(giving)["beta"] > budgets(plain)["beta"] + 20
+    whole = giving["out.allocation__night"].to_pylist()[0]
+    assert whole["expected_value"] == whole["measured_value"] >= whole["status_quo_value"]
+    assert plain["out.front__point"].num_rows == 0
+
+
+def test_product_lines_have_a_front_and_the_night_takes_the_point_of_its_weights() -> None:
+    lines = {"shoes": ("Alpha",), "bags": ("Beta", "Gamma")}
+    even = decided(product_lines=ProductLines(lines=lines, weights={"shoes": 1.0, "bags": 1.0}))
+    shoes = decided(product_lines=ProductLines(lines=lines, weights={"shoes": 4.0, "bags": 1.0}))
+    assert budgets(shoes)["alpha"] > budgets(even)["alpha"] + 20
+    assert budgets(even) == budgets(decided())
+    rows = shoes["out.front__point"].to_pylist()
+    chosen = {r["product_line"]: r for r in rows if r["chosen"]}
+    assert set(chosen) == {"shoes", "bags"}
+    by_point: dict[int, dict[str, float]] = {}
+    for r in rows:
+        by_point.setdefault(r["point"], {})[r["product_line"]] = r["value"]
+    told = [by_point[at] for at in sorted(by_point)]
+    ordered = [p["shoes"] for p in told]
+    assert len(told) > 3
+    assert ordered in (sorted(ordered), sorted(ordered, reverse=True))
+    assert chosen["shoes"]["weight"] == 4 * chosen["bags"]["weight"]
