@@ -124,7 +124,7 @@ class Nights:
         spend = column("spend", money)
         text = dict.fromkeys(("ad_group_id", "ad_id", "placement", "region"), pa.repeat("", len(days) * n))
         line, platform = np.tile(self.line, len(days)), np.tile(self.platform, len(days))
-        usd = pa.repeat("USD", len(line))
+        usd, none = pa.repeat("USD", len(line)), pa.nulls(len(line), money)
         put(CORE, self.name, self.night(index), {
             "source": pa.repeat("ads", len(line)), "account_id": platform, "platform": platform,
             "business_date": [self.night(day) for day in days for _ in range(n)], "campaign_id": line, **text,
@@ -132,7 +132,8 @@ class Nights:
             "impressions": column("impressions", pa.int64()), "clicks": column("clicks", pa.int64()), "spend": spend,
             "currency": usd, "spend_original": spend, "currency_original": usd,
             "conversions": column("conversions", money), "conversion_value": column("conversions", money),
-            "conversion_value_original": column("conversions", money)})
+            "conversion_value_original": column("conversions", money),
+            "view_conversions": none, "view_conversion_value": none})
         accounts = sorted(set(self.platform.tolist()))
         put(COVERAGE, self.name, self.night(index), {
             "source": ["ads"] * len(days) * len(accounts), "account_id": [a for _ in days for a in accounts],

@@ -61,7 +61,8 @@ def strange_campaigns(mapping: Mapping, rows: pa.Table, night: Night) -> tuple[i
     if mapping.fills != SETTINGS or not paths or not rows.num_rows:
         return None
     with tables.connect() as connection:
-        connection.register("ads", pa.concat_tables(_campaigns(path) for path in paths))
+        delivered = [_campaigns(path) for path in paths]
+        connection.register("ads", pa.concat_tables(delivered, promote_options="default"))
         connection.register("settings", rows)
         found = connection.execute(
             "select coalesce(nullif(campaign_name, ''), campaign_id) as campaign, count(*), "

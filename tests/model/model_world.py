@@ -130,7 +130,8 @@ class World:
             "clicks": self.counts["clicks"][at], "spend": money, "currency": np.full(n, "EUR"),
             "spend_original": money, "currency_original": np.full(n, "EUR"),
             "conversions": np.array(conversions, dtype=object), "conversion_value": np.array(values, dtype=object),
-            "conversion_value_original": np.array(values, dtype=object)}
+            "conversion_value_original": np.array(values, dtype=object),
+            "view_conversions": np.full(n, None), "view_conversion_value": np.full(n, None)}
 
     def write_ads(self, index: int, night: date | None = None, **changed: Any) -> None:
         until = self.before + index + 1
