@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from decisions import draws, hold
 from decisions.allocation import scaled_status_quo
+from decisions.amounts import cents
 from decisions.auctions.checks import Platform, multiplier_problems, problems
 from decisions.curves import Curves
 from decisions.jobs.curves import from_table
@@ -80,15 +81,15 @@ def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night
     Which release is live is a pointer that people move, so it is not read: a night that was not held counts as live.
     """
     held = {r["night"]: r["held"] for r in past_releases if r["night"] < night.date}
-    status_quo = np.array([_cents(r["status_quo_budget"]) for r in lines], dtype=np.int64)
+    status_quo = np.array([cents(r["status_quo_budget"]) for r in lines], dtype=np.int64)
     live = max((of for of, stopped in held.items() if not stopped), default=None)
     if live is None or not held.get(night.before):
         return status_quo, None
-    had = {r["line_id"]: _cents(r["budget"]) for r in past_budgets if r["night"] == live}
+    had = {r["line_id"]: cents(r["budget"]) for r in past_budgets if r["night"] == live}
     before = np.array([had.get(r["line_id"], 0) for r in lines], dtype=np.int64)
-    low, high = (np.array([_cents(r[bound]) for r in lines], dtype=np.int64) for bound in ("floor", "cap"))
+    low, high = (np.array([cents(r[bound]) for r in lines], dtype=np.int64) for bound in ("floor", "cap"))
     try:
-        return scaled_status_quo(before, _cents(_sum(lines, "budget")), low, high), live
+        return scaled_status_quo(before, cents(_sum(lines, "budget")), low, high), live
     except Infeasible:  # the budgets break their bounds, which holds them anyway
         return status_quo, None
 
@@ -144,10 +145,6 @@ def _holds(
     if late:
         found.append(f"Not delivered: {', '.join(late)}.")
     return found
-
-
-def _cents(amount: Decimal) -> int:
-    return int((amount * 100).to_integral_value(rounding="ROUND_HALF_UP"))
 
 
 def _sum(rows: Rows, column: str) -> Decimal:
