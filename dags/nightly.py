@@ -38,7 +38,9 @@ does change the nights after it, because D builds on D−1's candidate: run thos
 
 `--dry-run` shows the nights. `--reprocess-behavior completed` matters: the default silently leaves out nights
 that ran. `--max-active-runs 1` matters: nights build on each other. The DAG must not be paused, and a backfill
-that was cancelled cannot be resumed: create a new one. The run of D is named after the instant that it may
+that was cancelled cannot be resumed: create a new one. On SQLite, creating one over nights that ran may end
+with `database is locked` while the scheduler writes: wait until the runs that it made are done, and create it
+again (PostgreSQL does not need this). The run of D is named after the instant that it may
 start, the midnight after D; its logical date is D.
 
 It replaces the partitions of its nights: landing and core from the same deliveries (one that differs from what

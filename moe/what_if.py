@@ -115,7 +115,8 @@ def _totals(answer: Any) -> Table:
 def _sentences(answer: Any) -> list[str]:
     gain, more = answer.gain, float(answer.total_after - answer.total_before)
     digits = _digits(answer)
-    said = [f"It {'gains' if gain >= 0 else 'costs'} {abs(gain):,.{digits}f} a day"]
+    unit = f"{answer.currency} of conversion value" if answer.objective == "conversion_value" else "conversions"
+    said = [f"It {'gains' if gain >= 0 else 'costs'} {abs(gain):,.{digits}f} {unit} a day"]
     if abs(more) >= 0.005:
         said[0] += f" for {abs(more):,.2f} {answer.currency} {'more' if more > 0 else 'less'} spend: " \
                    f"{gain / more:,.3g} for each {answer.currency}"

@@ -14,6 +14,7 @@ import pyarrow as pa
 from decisions.draws import from_table
 from decisions.jobs.curves import from_table as curves_from_table
 from decisions.jobs.groups import LINE_LIMITS
+from decisions.jobs.lines import worth_of
 from decisions.plan.conflict import Infeasible, Limit
 from decisions.what_if.asked import asked
 from decisions.what_if.scenario import WHO, Scenario, World, apply
@@ -216,6 +217,7 @@ def _sure(night: Night, lines: tuple[Line, ...], curves: pa.Table) -> dict[str, 
     day = np.array([line.value_before + line.value_after for line in lines])
     usual = average.value(before) + average.value(after)
     factor = np.divide(day, usual, out=np.ones_like(day), where=usual > 0)
-    gain = ((drawn.value(after) - drawn.value(before)) * factor).sum(axis=1)
+    worth = worth_of(night.unit, ids, [line.line_name for line in lines])
+    gain = (drawn.value(after) - drawn.value(before)) @ (factor * worth)
     low, high = np.quantile(gain, [0.05, 0.95])
     return {"gain_low": float(low), "gain_high": float(high), "probability_better": float((gain > 0).mean())}

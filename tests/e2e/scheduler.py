@@ -75,10 +75,13 @@ class Airflow:
     "Seconds until a wait is given up."
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run([sys.executable, "-m", "airflow", *arguments], env=self.environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = self.attempt(*arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "airflow", *arguments], env=self.environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
     def rows(self, sql: str) -> list[tuple[str, ...]]:
         database = settings().airflow_home / "airflow.db"
@@ -102,7 +105,7 @@ def airflow(wait: float) -> Iterator[Airflow]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # a paused DAG's runs stay queued
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__CORE__PARALLELISM": "2",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
     }
     logs = settings().airflow_home / "logs"
     logs.mkdir(parents=True)

