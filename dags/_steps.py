@@ -125,11 +125,19 @@ def jobs(*names: str) -> Callable[[Night, Asked], str]:
 
 
 def report(night: Night, asked: Asked) -> str:
-    """The pages; then people are told of a night that publishes, which can fail nothing."""
+    """What earlier decisions became, and the pages; then people are told of a night that publishes, which can fail
+    nothing. Where a look back fails, the page is written all the same and names it; then the step fails."""
     from moe.notify import notify
 
-    said = jobs("reconcile", "applied", "criteria", "docs", "report")(night, asked)
-    return "; ".join(filter(None, (said, notify(night.unit, night.date) if publishes(asked) else "")))
+    fault: MoeError | None = None
+    try:
+        said = [jobs("reconcile", "applied", "criteria")(night, asked)]
+    except MoeError as error:
+        said, fault = [], error
+    said.append(jobs("docs", "report")(night, asked))
+    if fault is not None:
+        raise fault
+    return "; ".join(filter(None, (*said, notify(night.unit, night.date) if publishes(asked) else "")))
 
 
 def promote(night: Night, asked: Asked) -> str:

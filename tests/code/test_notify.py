@@ -205,12 +205,34 @@ def test_the_report_step_tells_of_nights_that_publish_and_never_fails_by_it(
     monkeypatch.syspath_prepend(str(settings().dags))
     steps = importlib.import_module("_steps")
     ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(steps, "jobs", lambda *names: lambda *_: ran.append(names) or "docs skipped: none")
+    monkeypatch.setattr(steps, "jobs", lambda *names: lambda *_: ran.append(names) or "docs skipped: none" * (
+        "docs" in names))
     night = SimpleNamespace(unit=unit, date=NIGHT)
     tell(monkeypatch, notify=f"http://{web_server.address}")
     said = steps.STEPS["report"](night, steps.Asked(run_type, publish=asked))
-    assert ran == [("reconcile", "applied", "criteria", "docs", "report")] and len(web_server.posts) == told
+    assert ran == [("reconcile", "applied", "criteria"), ("docs", "report")] and len(web_server.posts) == told
     assert said == "docs skipped: none" + "; told the webhook at 127.0.0.1" * told
     tell(monkeypatch, notify="http://127.0.0.1:1")
     said = steps.STEPS["report"](night, steps.Asked(run_type, publish=asked))
     assert ("was NOT told" in said) == bool(told)
+
+
+def test_a_look_back_that_fails_still_leaves_a_page_and_fails_the_step(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(settings().dags))
+    steps = importlib.import_module("_steps")
+    ran: list[tuple[str, ...]] = []
+
+    def jobs(*names: str) -> Any:
+        def run(*_: Any) -> str:
+            ran.append(names)
+            if "applied" in names:
+                raise MoeError("the settings cannot be read", "export them again")
+            return ""
+        return run
+
+    monkeypatch.setattr(steps, "jobs", jobs)
+    with pytest.raises(MoeError, match="the settings cannot be read"):
+        steps.STEPS["report"](SimpleNamespace(unit=unit, date=NIGHT), steps.Asked("manual"))
+    assert ran[-1] == ("docs", "report")
