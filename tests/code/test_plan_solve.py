@@ -159,6 +159,7 @@ def test_lines_that_may_be_off_against_every_choice(seed: int) -> None:
 
 
 @given(seeds, st.floats(0, 3))
+@example(seed=349, price=2.0)  # a power curve that is off
 @settings(deadline=None, max_examples=40)
 def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price: float) -> None:
     random = np.random.default_rng(seed)
@@ -183,7 +184,7 @@ def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price:
         spend = np.zeros((tried.size, 1, 5))
         spend[:, 0, line] = tried
         best += float((made.daily(spend)[:, :, line].sum(axis=1) - price * tried).max())
-    assert best - 1e-9 <= bound <= best * (1 + 1e-3) + 1e-3  # a tangent's slack where a curve starts steeply
+    assert best - 1e-9 <= bound <= best * (1 + 1e-4) + 1e-3
 
 
 # Money that is not fixed
