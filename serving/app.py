@@ -9,12 +9,14 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
 import msgspec
 
-from serving.answers import Answer, BatchAnswer, Ready, Source
+from serving.answers import Answer, BatchAnswer, Prediction, Ready, Source
 from serving.http import (
     JSON,
     PROBLEM,
@@ -26,6 +28,7 @@ from serving.http import (
     allow,
     answer,
     check_json,
+    fields,
     read_body,
     refuse,
 )
@@ -33,14 +36,29 @@ from serving.keys import Keys
 from serving.log import Decision, DecisionLog
 from serving.lookup import Lookup
 from serving.metrics import Metrics
-from serving.model import Model
+from serving.model import Live, Model
 from serving.openapi import document
-from serving.predict import Predictor
+from serving.predict import Predictor, Rates
 from serving.problems import Problem, described
+from serving.schema import Values
 from serving.settings import Settings
 
 PREDICT = "/api/v1/predict"
+Reply = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
+"Sends an answer: its status, headers and body."
 log = logging.getLogger("serving")
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A checked request for predictions; `at` in seconds since 1970, `started` of time.perf_counter."""
+
+    request_id: str
+    key_id: str
+    live: Live
+    batch: bool
+    rows: list[Any]
+    at: float
+    started: float
 
 
 class App:
@@ -63,7 +81,7 @@ class App:
         path, method = scope["path"], scope["method"]
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
-        extra: dict[str, str] = {"x-request-id": request_id}
+        extra: dict[str, str] = {}
         try:
             if path == PREDICT:
                 allow(method, "POST")
@@ -72,37 +90,78 @@ class App:
                 self.metrics.seconds.observe(time.perf_counter() - started)
             else:
                 status, kind, body = self._other(path, method)
-        except Problem as problem:
-            status, kind, body, extra = problem.status, PROBLEM, problem.body(), extra | problem.headers
         except CallerGone:
             return
-        except Exception:
-            log.exception("request %s failed", request_id)
-            status, kind, body = 500, PROBLEM, Problem("internal", f"request {request_id} failed").body()
+        except Exception as error:
+            status, kind, body, extra = self._fault(error, request_id)
         self._count(path, status)
+        sent = fields(kind, body, {"x-request-id": request_id} | extra)
         if status == 413:
-            return await refuse(send, receive, kind, body, extra)
-        await answer(send, status, kind, body, extra)
+            return await refuse(send, receive, sent, body)
+        await answer(send, status, sent, body)
 
     async def _predict(self, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> bytes:
+        key_id = self._admit(headers)
+        asked = self._read(request_id, key_id, await read_body(headers, receive, self.settings.body_bytes))
+        values, made = await self.predictor.predict(asked.live, asked.rows)
+        return self._finish(asked, values, made)
+
+    def ask(self, headers: dict[bytes, bytes], raw: bytes, reply: Reply) -> bool:
+        """Answer a request for predictions in this turn of the event loop, by `reply`.
+
+        False, and nothing is done, where it has to wait for something or is at fault: it is then to be answered as
+        an ASGI application does.
+        """
+        try:
+            asked = self._read(self._request_id(headers), self._admit(headers), raw)
+        except Problem:
+            return False
+        return self.predictor.soon(asked.live, asked.rows, partial(self._reply, asked, reply))
+
+    def _reply(self, asked: Asked, reply: Reply, values: list[Values], outcome: Rates | Exception) -> None:
+        extra: dict[str, str] = {}
+        try:
+            made = self.predictor.told(asked.live, values, outcome)
+            status, kind, body = 200, JSON, self._finish(asked, values, made)
+            self.metrics.seconds.observe(time.perf_counter() - asked.started)
+        except Exception as error:
+            status, kind, body, extra = self._fault(error, asked.request_id)
+        self._count(PREDICT, status)
+        reply(status, fields(kind, body, {"x-request-id": asked.request_id} | extra), body)
+
+    def _admit(self, headers: dict[bytes, bytes]) -> str:
+        """The key's id, before the body is read."""
         key_id = self.keys.check(headers)
         check_json(headers)
-        raw = await read_body(headers, receive, self.settings.body_bytes)
+        return key_id
+
+    def _read(self, request_id: str, key_id: str, raw: bytes) -> Asked:
         live = self.model.live
         batch, rows = live.schema.decode(raw)
-        at, started = time.time(), time.perf_counter()
-        values, made = await self.predictor.predict(live, rows)
-        milliseconds = (time.perf_counter() - started) * 1000
+        return Asked(request_id, key_id, live, batch, rows, time.time(), time.perf_counter())
+
+    def _finish(self, asked: Asked, values: Sequence[Values], made: list[Prediction]) -> bytes:
+        """Log the predictions, and encode them."""
+        milliseconds = (time.perf_counter() - asked.started) * 1000
+        live = asked.live
         version = live.version if any(p.source == "model" for p in made) else None
         if self.log is not None:
-            self.log.add(Decision(at, request_id, key_id, version, live.schema.names, rows, values, made))
-        if batch:
-            return self._encode(BatchAnswer(made, version, milliseconds, request_id))
+            self.log.add(Decision(asked.at, asked.request_id, asked.key_id, version, live.schema.names, asked.rows,
+                                  values, made))
+        if asked.batch:
+            return self._encode(BatchAnswer(made, version, milliseconds, asked.request_id))
         one = made[0]
         return self._encode(Answer(
             one.predicted_ctr, one.predicted_conversion_rate, one.confidence_interval,
             one.conversion_rate_confidence_interval, one.source, one.reason, one.warnings,
-            model_version=version, inference_time_ms=milliseconds, request_id=request_id))
+            model_version=version, inference_time_ms=milliseconds, request_id=asked.request_id))
+
+    def _fault(self, error: Exception, request_id: str) -> tuple[int, bytes, bytes, dict[str, str]]:
+        """What is answered to a request that failed: status, content type, body and further headers."""
+        if not isinstance(error, Problem):
+            log.error("request %s failed", request_id, exc_info=error)
+            error = Problem("internal", f"request {request_id} failed")
+        return error.status, PROBLEM, error.body(), error.headers
 
     def _other(self, path: str, method: str) -> tuple[int, bytes, bytes]:
         if path in self._get:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from serving.answers import Interval, Prediction
@@ -18,6 +19,8 @@ INLINE_ROWS = 256
 "Above it a batch is predicted in a thread, so that other requests do not wait for it."
 Rates = tuple[list[float], list[float]]
 "Click rates and conversion rates of some rows."
+Done = Callable[[Rates | Exception], None]
+"Is told the rates of a request's rows, or what Bundle.predict raised."
 log = logging.getLogger("serving")
 
 
@@ -30,7 +33,7 @@ class Turn:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._arrived: list[tuple[Bundle, Sequence[Values], asyncio.Future[Rates]]] = []
+        self._arrived: list[tuple[Bundle, Sequence[Values], Done]] = []
 
     async def rates(self, bundle: Bundle, rows: Sequence[Values]) -> Rates:
         """Rates of some rows. Raises what Bundle.predict raises."""
@@ -38,31 +41,34 @@ class Turn:
         if len(rows) > INLINE_ROWS:
             return await loop.run_in_executor(None, self._run, bundle, rows)
         future: asyncio.Future[Rates] = loop.create_future()
-        if not self._arrived:
-            loop.call_soon(self._turn)
-        self._arrived.append((bundle, rows, future))
+        self.add(bundle, rows, lambda outcome: _settle(future, outcome))
         return await future
+
+    def add(self, bundle: Bundle, rows: Sequence[Values], done: Done) -> None:
+        """Predict some rows, INLINE_ROWS at most, at the end of this turn. `done` raises nothing."""
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._turn)
+        self._arrived.append((bundle, rows, done))
 
     def _turn(self) -> None:
         arrived, self._arrived = self._arrived, []
         for bundle in {id(b): b for b, _, _ in arrived}.values():  # two only while a new one takes over
-            self._together(bundle, [(rows, future) for b, rows, future in arrived if b is bundle])
+            self._together(bundle, [(rows, done) for b, rows, done in arrived if b is bundle])
 
-    def _together(self, bundle: Bundle, parts: list[tuple[Sequence[Values], asyncio.Future[Rates]]]) -> None:
+    def _together(self, bundle: Bundle, parts: list[tuple[Sequence[Values], Done]]) -> None:
         try:
             clicks, conversions = self._run(bundle, [row for rows, _ in parts for row in rows])
         except Exception as error:
             if len(parts) > 1:  # one request's fault is not its neighbours'
                 for part in parts:
                     self._together(bundle, [part])
-            elif not parts[0][1].done():
-                parts[0][1].set_exception(error)
+            else:
+                parts[0][1](error)
             return
         start = 0
-        for rows, future in parts:
+        for rows, done in parts:
             end = start + len(rows)
-            if not future.done():  # a caller who went away
-                future.set_result((clicks[start:end], conversions[start:end]))
+            done((clicks[start:end], conversions[start:end]))
             start = end
 
     def _run(self, bundle: Bundle, rows: Sequence[Values]) -> Rates:
@@ -80,32 +86,61 @@ class Predictor:
         self._by_model, self._by_history = (metrics.rows.labels(s) for s in ("model", "historical_rates"))
 
     async def predict(self, live: Live, rows: Sequence[Any]) -> tuple[list[Values], list[Prediction]]:
-        """Each row's features as they were used, and its prediction.
-
-        Raises Problem `invalid-input` where the graph cannot read a row, `no-answer` where no rate is known.
-        """
+        """Each row's features as they were used, and its prediction. Raises what `told` raises."""
         values = [live.schema.values(row) for row in rows]
         reasons = await self._look_up(live.schema, rows, values)
         if live.bundle is None:
             return values, [self._history(live, v, f"no model answers: {live.fault}") for v in values]
         run = values if not reasons else [v for n, v in enumerate(values) if n not in reasons]
         try:
-            clicks, conversions = await self._turn.rates(live.bundle, run) if run else ([], [])
-        except BundleError as error:
-            raise Problem("invalid-input", error.message, [Fault("", error.message)]) from error
-        except Exception as error:  # onnxruntime raises classes of its own
-            log.exception("model %s failed", live.version)
-            return values, [self._history(live, v, f"the model failed: {type(error).__name__}") for v in values]
-        bounds = live.bundle.intervals
-        made = iter([self._model(live.schema, v, ctr, conversion, bounds)
-                     for v, ctr, conversion in zip(run, clicks, conversions, strict=True)])
-        self._by_model.inc(len(run))
+            outcome: Rates | Exception = await self._turn.rates(live.bundle, run) if run else ([], [])
+        except Exception as error:
+            outcome = error
+        if isinstance(outcome, Exception) or not reasons:
+            return values, self.told(live, values, outcome)
+        made = iter(self.told(live, run, outcome))
         return values, [self._history(live, v, reasons[n]) if n in reasons else next(made)
                         for n, v in enumerate(values)]
 
+    def soon(self, live: Live, rows: Sequence[Any], done: Callable[[list[Values], Rates | Exception], None]) -> bool:
+        """Predict rows in this turn of the event loop, and tell `done` their features and what `told` takes.
+
+        False, and nothing is done, where there is something to wait for (a look-up, a large batch) or no model.
+        """
+        if live.bundle is None or len(rows) > INLINE_ROWS:
+            return False
+        values = [live.schema.values(row) for row in rows]
+        if self._lacking(rows, values):
+            return False
+        self._turn.add(live.bundle, values, partial(done, values))
+        return True
+
+    def told(self, live: Live, values: Sequence[Values], outcome: Rates | Exception) -> list[Prediction]:
+        """Predictions from a model's rates, or from historical rates where it failed.
+
+        Raises Problem `invalid-input` where the graph cannot read a row, `no-answer` where no rate is known.
+        """
+        assert live.bundle
+        if isinstance(outcome, BundleError):
+            raise Problem("invalid-input", outcome.message, [Fault("", outcome.message)]) from outcome
+        if isinstance(outcome, Exception):  # onnxruntime raises classes of its own
+            log.error("model %s failed", live.version, exc_info=outcome)
+            return [self._history(live, v, f"the model failed: {type(outcome).__name__}") for v in values]
+        bounds = live.bundle.intervals
+        made = [self._model(live.schema, v, ctr, conversion, bounds)
+                for v, ctr, conversion in zip(values, *outcome, strict=True)]
+        self._by_model.inc(len(made))
+        return made
+
+    def _lacking(self, rows: Sequence[Any], values: list[Values]) -> list[int]:
+        """The rows that lack something which can be looked up."""
+        if self._lookup is None:
+            return []
+        return [n for n, row in enumerate(rows) if row.entity is not None and None in values[n]]
+
     async def _look_up(self, schema: Schema, rows: Sequence[Any], values: list[Values]) -> dict[int, str]:
         """Fill what is missing of rows with an entity; the rows whose look-up failed, with the reason."""
-        wanted = [n for n, row in enumerate(rows) if row.entity is not None and None in values[n]]
+        wanted = self._lacking(rows, values)
         if not wanted or self._lookup is None:
             return {}
         try:
@@ -143,6 +178,15 @@ class Predictor:
             rates.append(float(rate))
         self._by_history.inc()
         return Prediction(rates[0], rates[1], None, None, "historical_rates", reason, [])
+
+
+def _settle(future: "asyncio.Future[Rates]", outcome: Rates | Exception) -> None:
+    if future.done():  # a caller who went away
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def _interval(rate: float, bounds: tuple[float, float, float] | None) -> Interval | None:
