@@ -38,7 +38,7 @@ from serving.lookup import Lookup
 from serving.metrics import Metrics
 from serving.model import Live, Model
 from serving.openapi import document
-from serving.predict import Predictor, Rates
+from serving.predict import Predictor
 from serving.problems import Problem, described
 from serving.schema import Values
 from serving.settings import Settings
@@ -74,6 +74,7 @@ class App:
         self._get = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics,
                      "/openapi.json": self._openapi}
         self._answered: dict[tuple[str, int], Any] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -107,21 +108,33 @@ class App:
         return self._finish(asked, values, made)
 
     def ask(self, headers: dict[bytes, bytes], raw: bytes, reply: Reply) -> bool:
-        """Answer a request for predictions in this turn of the event loop, by `reply`.
+        """Answer a whole request for predictions by `reply`, without ASGI's messages and mostly without a task.
 
-        False, and nothing is done, where it has to wait for something or is at fault: it is then to be answered as
-        an ASGI application does.
+        False, and nothing is done, where it is at fault: it is then to be called as an ASGI application.
         """
         try:
             asked = self._read(self._request_id(headers), self._admit(headers), raw)
         except Problem:
             return False
-        return self.predictor.soon(asked.live, asked.rows, partial(self._reply, asked, reply))
+        if not self.predictor.soon(asked.live, asked.rows, partial(self._reply, asked, reply)):
+            task = asyncio.get_running_loop().create_task(self._wait(asked, reply))
+            self._waiting.add(task)  # the loop itself does not keep it
+            task.add_done_callback(self._waiting.discard)
+        return True
 
-    def _reply(self, asked: Asked, reply: Reply, values: list[Values], outcome: Rates | Exception) -> None:
+    async def _wait(self, asked: Asked, reply: Reply) -> None:
+        try:
+            values, made = await self.predictor.predict(asked.live, asked.rows)
+        except Exception as error:
+            self._reply(asked, reply, [], error)
+        else:
+            self._reply(asked, reply, values, made)
+
+    def _reply(self, asked: Asked, reply: Reply, values: list[Values], made: list[Prediction] | Exception) -> None:
         extra: dict[str, str] = {}
         try:
-            made = self.predictor.told(asked.live, values, outcome)
+            if isinstance(made, Exception):
+                raise made
             status, kind, body = 200, JSON, self._finish(asked, values, made)
             self.metrics.seconds.observe(time.perf_counter() - asked.started)
         except Exception as error:

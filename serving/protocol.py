@@ -1,8 +1,8 @@
 """uvicorn's protocol with a short way for predictions: no task, no ASGI messages, one write.
 
-A request for predictions is answered by `App.ask` in the turn of the event loop in which it came. Any other goes
-uvicorn's ordinary way: other paths and methods, odd requests (chunked, HTTP/1.0, Expect, upgrades), large ones, those
-at fault, those that wait for a look-up, those behind an unanswered one, and those of a caller who does not read.
+A request for predictions is answered by `App.ask` as soon as it is whole. Any other goes uvicorn's ordinary way: other
+paths and methods, odd requests (chunked, HTTP/1.0, Expect, upgrades), large ones, those at fault, those behind an
+unanswered one, and those of a caller who does not read.
 """
 
 import asyncio
