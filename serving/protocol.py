@@ -1,8 +1,8 @@
 """uvicorn's protocol with a short way for predictions: no task, no ASGI messages, one write.
 
-A request for predictions is answered by `App.ask` as soon as it is whole. Any other goes uvicorn's ordinary way: other
-paths and methods, odd requests (chunked, HTTP/1.0, Expect, upgrades), large ones, those at fault, those behind an
-unanswered one, and those of a caller who does not read.
+A request for predictions is answered by `Predictions.ask` as soon as it is whole. Any other goes uvicorn's ordinary
+way: other paths and methods, odd requests (chunked, HTTP/1.0, Expect, upgrades), large ones, those at fault, those
+behind an unanswered one, and those of a caller who does not read.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from serving.app import PREDICT
+from serving.predictions import PREDICT
 
 _URL = PREDICT.encode()
 
@@ -47,6 +47,8 @@ class Direct:
 
 
 class Protocol(HttpToolsProtocol):
+    """Of an application that is a `serving.app.App`."""
+
     cycle: Any
     app: Any
 
@@ -77,7 +79,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         asked = self.cycle
         if isinstance(asked, Direct) and not asked.response_complete:
-            if self.app.ask(asked.headers, asked.body, asked.reply):
+            if self.app.predictions.ask(asked.headers, asked.body, asked.reply):
                 return
             self.cycle = None
             self._ordinary()

@@ -21,9 +21,10 @@ from serving.log import Decision, DecisionLog
 from serving.lookup import Lookup, LookupFailed
 from serving.metrics import Metrics
 from serving.model import Live
-from serving.predict import Predictor, Turn
+from serving.predict import Predictor
 from serving.problems import Problem
 from serving.schema import Schema
+from serving.turn import Turn
 
 FEATURES = [{"name": "clicks_7d", "type": "double"}, {"name": "click_rate_28d", "type": "double"}]
 HISTORY = {"click_rate": 0.02, "conversion_rate": 0.05}

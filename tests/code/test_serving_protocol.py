@@ -18,38 +18,43 @@ from test_serving_predict import Graph, live
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
-from serving import keys, predict
-from serving.app import PREDICT, App
+from serving import keys, predict, turn
+from serving.app import App
 from serving.lookup import LookupFailed
+from serving.predictions import PREDICT, Predictions
 from serving.protocol import Protocol
+from serving.schema import Schema
 from serving.settings import Settings
 
 ROW = {"features": {"clicks_7d": 4.0, "click_rate_28d": 0.1}}
 
 
-class Served:
-    """A service in this process. `ordinary` counts the requests that went the ordinary way."""
+class Counted(App):
+    """`ordinary` counts the requests that went the ordinary way."""
 
-    def __init__(self, folder: Path, **config: Any) -> None:
+    ordinary = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.ordinary += 1
+        await super().__call__(scope, receive, send)
+
+
+class Served:
+    """A service in this process, beside its protocol's connections."""
+
+    def __init__(self, folder: Path, body_bytes: int = 2**20, **config: Any) -> None:
         self.key = keys.add(folder / "keys.json", "tests", 1)
-        self.app = App(Settings(folder / "none.json", folder, keys=folder / "keys.json"))
+        self.app = Counted(Settings(folder / "none.json", folder, keys=folder / "keys.json", body_bytes=body_bytes))
         self.graph = Graph()
         self.app.model.live = live(self.graph)
-        self.ordinary = 0
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"today")]
-        self.config = uvicorn.Config(self._counted, interface="asgi3", ws="none", access_log=False, log_config=None,
+        self.config = uvicorn.Config(self.app, ws="none", access_log=False, log_config=None, proxy_headers=False,
                                      **config)
         self.config.load()
 
-    async def _counted(self, scope: Any, receive: Any, send: Any) -> None:
-        self.ordinary += 1
-        await self.app(scope, receive, send)
-
     def protocol(self) -> Protocol:
-        made = Protocol(self.config, self.state, {})
-        made.app.ask = self.app.ask
-        return made
+        return Protocol(self.config, self.state, {})
 
     def request(self, body: Any = ROW, path: str = PREDICT, method: str = "POST", **changed: str | None) -> bytes:
         """A request as its bytes; None leaves a header out."""
@@ -131,12 +136,12 @@ def test_both_ways_answer_the_same_bytes(served: Served, name: str) -> None:
     async def ask() -> tuple[Any, Any]:
         async with listening(served) as caller:
             found = await (await caller()).ask(served.request(**changed))
-            assert served.ordinary == (name in ORDINARY)
+            assert served.app.ordinary == (name in ORDINARY)
             wanted = await (await caller()).ask(served.request(**changed, path=f"{PREDICT}?ordinary"))
-            assert served.ordinary == (name in ORDINARY) + 1
+            assert served.app.ordinary == (name in ORDINARY) + 1
             return found, wanted
 
-    own = served.app._prefix.encode() + rb"-[0-9a-f]+"  # an id of the service's own counts up
+    own = served.app.predictions._prefix.encode() + rb"-[0-9a-f]+"  # an id of the service's own counts up
     found, wanted = ([re.sub(own, b"own", part) for part in answer] for answer in asyncio.run(ask()))
     assert found == wanted
 
@@ -151,8 +156,9 @@ def test_what_has_to_be_waited_for_goes_the_short_way_too(served: Served, monkey
                 raise LookupFailed("refused")
             return [{"clicks_7d": 5.0} for _ in entities]
 
-    monkeypatch.setattr(predict, "INLINE_ROWS", 2)
-    served.app.predictor._lookup = Store()  # type: ignore[assignment]
+    for module in (predict, turn):
+        monkeypatch.setattr(module, "INLINE_ROWS", 2)
+    served.app.predictions._predictor._lookup = Store()  # type: ignore[assignment]
     whole, lacking = {"clicks_7d": 4.0, "click_rate_28d": 0.1}, {"click_rate_28d": 0.1}
 
     async def ask() -> None:
@@ -173,7 +179,32 @@ def test_what_has_to_be_waited_for_goes_the_short_way_too(served: Served, monkey
             assert await rates(ROW) == [0.1]
             served.app.model.live = replace(served.app.model.live, history=None)
             assert "no-answer" in str(await one.ask(served.request({"features": {}})))
-            assert served.ordinary == 0
+            assert served.app.ordinary == 0
+
+    asyncio.run(ask())
+
+
+def test_a_body_above_the_limit_is_refused_though_it_is_small(tmp_path: Path) -> None:
+    served = Served(tmp_path, body_bytes=100)
+
+    async def ask() -> bytes:
+        async with listening(served) as caller:
+            return (await (await caller()).ask(served.request({"rows": [ROW] * 3})))[0]
+
+    assert asyncio.run(ask()).startswith(b"HTTP/1.1 413")
+
+
+def test_a_fault_of_the_service_is_told_and_the_next_request_answered(
+        served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> None:
+        async with listening(served) as caller:
+            one = await caller()
+            for place, name in ((Schema, "values"), (Predictions, "_finish")):
+                with monkeypatch.context() as patch:
+                    patch.setattr(place, name, None)
+                    head, body = await one.ask(served.request())
+                assert head.startswith(b"HTTP/1.1 500") and b"request r1 failed" in body
+                assert (await one.ask(served.request()))[0].startswith(b"HTTP/1.1 200")
 
     asyncio.run(ask())
 
@@ -187,7 +218,7 @@ def test_callers_are_predicted_together_and_each_gets_its_own(served: Served) ->
                 *(one.ask(request) for one, request in zip(callers, requests, strict=True)))]
 
     assert [json.loads(body)["predicted_ctr"] for body in asyncio.run(ask())] == [2 * n + 1.0 for n in range(20)]
-    assert served.ordinary == 0
+    assert served.app.ordinary == 0
     assert sum(served.graph.runs) == 20
     assert len(served.graph.runs) < 20
 
