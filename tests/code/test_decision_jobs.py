@@ -416,6 +416,27 @@ def test_after_a_held_night_budgets_are_compared_with_the_last_that_were_not_hel
     assert tonight(True, True) == usual.to_pylist()[0], "nothing is known to be in force but today's split"
 
 
+@pytest.mark.parametrize("share", [0.3, 3.0])
+def test_after_a_held_night_both_budgets_count_by_their_worth(share: float) -> None:
+    """What stays in force is measured as tonight's budgets are: by each line's worth."""
+    margin = {"margin": share} if share <= 1 else {"lifetime": share}
+    night = Night(unit(terms=[{"lines": ["*"], **margin}]), D)
+    past = history()
+    whole = allocate(night, past, fitted_tonight()["out.curve__line"], empty("out.budget__line"),
+                     empty("core.override__override"))
+    plain = to_release(Night(unit(), D))
+    tables = [whole["out.budget__line"], whole["out.allocation__night"], *plain[2:]]
+    nights = [D - timedelta(days=2), D - timedelta(days=1)]
+    status_quo = {r["line_id"]: str(r["status_quo_budget"]) for r in tables[0].to_pylist()}
+    kept = with_budgets(tables[0], status_quo).append_column("night", pa.array([nights[0]] * 3))
+    usual = released(night, *tables)["out.release__night"].to_pylist()[0]
+    rows = [usual | {"unit": "u", "night": of, "held": held} for of, held in zip(nights, (False, True), strict=True)]
+    before = pa.Table.from_pylist(rows, schema=contract("out.release__night").schema)
+    found = released(night, *tables, past_budgets=kept, past_releases=before)["out.release__night"].to_pylist()[0]
+    assert found["status_quo_value"] == pytest.approx(usual["status_quo_value"]), "the same budgets, the same value"
+    assert found["held"] == usual["held"] and not found["held"], found["hold_reason"]
+
+
 def test_a_draw_that_is_no_number_stops_the_release_by_name() -> None:
     night, made = Night(unit(), D), fitted_tonight()
     rows = made["out.curve_draw__line"].to_pylist()
