@@ -197,6 +197,19 @@ def test_a_file_that_people_broke_is_named_with_its_row(unit: Unit) -> None:
     assert "five" in file(unit).read_text()
 
 
+@pytest.mark.parametrize(("row", "message"), [
+    (b'o1,cap,a / brand,5,"Old" news,ann,2026-03-01,2026-03-09\n', "row 2: "),
+    ("o1,cap,a / brand,5,Fußball,ann,2026-03-01,2026-03-09\n".encode("cp1252"), "is not UTF-8"),
+])
+def test_a_file_that_is_no_csv_in_utf_8_is_named(unit: Unit, row: bytes, message: str) -> None:
+    file(unit).write_bytes(HEADER.encode() + row)
+    for words in (["show"], ["cap", "brand", "5", "--until", "2026-03-09", *SIGNED]):
+        with pytest.raises(MoeError) as error:
+            moe(unit, *words)
+        assert str(file(unit)) in error.value.message and message in error.value.message
+    assert file(unit).read_bytes() == HEADER.encode() + row
+
+
 def test_columns_in_another_order_and_of_the_users_own_are_kept(unit: Unit) -> None:
     names = "ticket,until,override_id,kind,line_id,amount,reason,who,entered_on"
     file(unit).write_text(f'{names}\nT-1,{D4},o1,cap,a / brand,5,"a, b",ann,{D1}')
