@@ -14,6 +14,7 @@ from decisions.jobs.responses import curves_of, factors, response
 from decisions.limit_costs import limit_costs
 from decisions.plan import Infeasible, Problem, solve
 from decisions.plan.problem import FloatArray
+from decisions.requests import is_of_request
 from decisions.response import Response
 from moe.jobs import Night
 
@@ -43,7 +44,7 @@ def explain(
         _ended(before, budgets),
     )
     requests = {o.override_id for o in said(overrides) if o.kind == "request"}
-    requests |= {g.name for g in tonight.groups if g.name.startswith("request ")}
+    requests |= {group.name for group in tonight.groups if is_of_request(group)}
     untested = _untested(curves)
     moved = waterfall(tonight, cents_now, yesterday, _responses(untested, curves, asked.lines, today), requests,
                       ahead=asked.problem.days > 1)  # fmt: skip

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.allocation import Allocation
+from decisions.amounts import cents
 from decisions.curves import Curves
-from decisions.jobs.lines import names_it
+from decisions.names import names_it
 from decisions.overrides import NONE, LineLimits
 from decisions.plan import Group
 from decisions.plan.problem import IntArray
@@ -30,8 +31,8 @@ def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group
             group.name,
             [line for line in lines if names_it(group.lines, line, names.get(line, line))],
             group.parent,
-            None if group.floor is None else int(group.floor * 100),
-            None if group.cap is None else int(group.cap * 100),
+            None if group.floor is None else cents(group.floor),
+            None if group.cap is None else cents(group.cap),
             share_low=group.share_low, share_high=group.share_high, share_of=group.share_of,
         )
         for group in unit.budget.groups
