@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from moe.units import Group
 
@@ -13,6 +14,11 @@ from moe.units import Group
 def names_it(patterns: Sequence[str], line: str, name: str) -> bool:
     """Whether one of the patterns is of a line, by its id or its name; `*` stands for any text."""
     return any(fnmatchcase(text, pattern) for pattern in patterns for text in (line, name))
+
+
+def newest_names(days: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Each line's name for people, by id: of its line-days the newest one's."""
+    return {r["line_id"]: r["line_name"] for r in sorted(days, key=lambda r: r["business_date"])}
 
 
 def lines_of(groups: Iterable[Group], names: Mapping[str, str]) -> dict[str, set[str]]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from decisions.names import likeness
+from decisions.amounts import cents
+from decisions.names import likeness, newest_names
 from decisions.override_file import HOW, append, history, newest
 from decisions.overrides import Kind, Override, active, line_limits
 from decisions.periods import WORD, bounds_of
@@ -45,11 +46,10 @@ def known_lines(unit: Unit) -> Lines:
     if not nights:
         raise MoeError(f"unit {unit.unit} has no budget lines yet, so the line cannot be checked",
                        f"run a night first: moe nightly --unit {option(unit.unit)}")
-    seen = tables.read(HISTORY, unit.unit, nights[-1])
-    names = dict(zip(*(seen.column(c).to_pylist() for c in ("line_id", "line_name")), strict=True))
+    seen = tables.read(HISTORY, unit.unit, nights[-1]).select(["line_id", "line_name", "business_date"])
     released = tables.nights(BUDGETS, unit.unit)
     rows = tables.read(BUDGETS, unit.unit, released[-1]).to_pylist() if released else []
-    return Lines(nights[-1], names, {r["line_id"]: int(r["budget"] * 100) for r in rows})
+    return Lines(nights[-1], newest_names(seen.to_pylist()), {r["line_id"]: cents(r["budget"]) for r in rows})
 
 
 def find_line(lines: Lines, wanted: str) -> str:

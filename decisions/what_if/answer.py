@@ -14,6 +14,7 @@ import pyarrow as pa
 from decisions.draws import from_table
 from decisions.jobs.groups import LINE_LIMITS
 from decisions.jobs.responses import curves_of, day_value
+from decisions.names import newest_names
 from decisions.plan.conflict import Infeasible, Limit
 from decisions.what_if.asked import asked
 from decisions.what_if.scenario import WHO, Scenario, World, apply
@@ -129,9 +130,9 @@ def _decide(night: Night, inputs: dict[str, Any]) -> dict[str, pa.Table]:
 
 
 def _world(night: Night, history: pa.Table, budgets: pa.Table, whole: dict[str, Any]) -> World:
-    seen = history.select(["business_date", "line_id", "line_name", "platform"]).sort_by("business_date").to_pylist()
+    names = newest_names(history.select(["business_date", "line_id", "line_name"]).to_pylist())
     rows = budgets.to_pylist()
-    names = {r["line_id"]: r["line_name"] for r in (*seen, *rows)}
+    names |= {r["line_id"]: r["line_name"] for r in rows}
     platforms: dict[str, set[str]] = {}
     for r in rows:
         platforms.setdefault(r["platform"], set()).add(r["line_id"])
