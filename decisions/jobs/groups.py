@@ -11,7 +11,7 @@ from decisions.overrides import NONE, LineLimits
 from decisions.plan import Group
 from decisions.plan.problem import IntArray
 from decisions.reasons import Reason
-from moe.contracts import contract
+from decisions.rows import table_of
 from moe.jobs import Night
 from moe.units import Unit
 
@@ -61,7 +61,6 @@ def limit_prices(best: Allocation, night: Night, reasons: dict[str, Reason], res
         if why.code in LINE_LIMITS:
             rows.append(("line", line, LINE_LIMITS[why.code], abs(float(marginal[at] - best.money_price[at]))))
     rows.sort(key=lambda row: (row[0], -row[3], row[1], row[2]))
-    columns = {name: [row[at] for row in rows] for at, name in enumerate(("subject_kind", "subject", "limit", "price"))}
-    whole = {"business_date": [night.decided_day] * len(rows), "objective": [night.unit.objective] * len(rows)}
-    schema = pa.schema([field for field in contract(PRICES).schema if field.name not in ("unit", "night")])
-    return pa.table(columns | whole, schema=schema)
+    return table_of(PRICES, (
+        {"subject_kind": kind, "subject": subject, "limit": limit, "price": price, "business_date": night.decided_day,
+         "objective": night.unit.objective} for kind, subject, limit, price in rows))
