@@ -1,5 +1,6 @@
 """The decision jobs: rows in, rows out."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -11,6 +12,7 @@ import pytest
 
 from decisions.draws import from_table as drawn_from
 from decisions.jobs.allocate import allocate
+from decisions.jobs.ask import solved
 from decisions.jobs.bid import bid
 from decisions.jobs.curves import curves
 from decisions.jobs.release import release
@@ -468,6 +470,19 @@ def test_a_release_that_keeps_every_rule_is_not_held_and_a_broken_one_is() -> No
     held = released(night, table, whole, bids, scores, late)["out.release__night"].to_pylist()[0]
     assert held["held"]
     assert "Not delivered: google_ads" in held["hold_reason"]
+
+
+def test_a_plan_below_a_line_s_least_budget_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a line may get is told by the limits, not by what it got: or the check could not fail."""
+    def wrong(asked: Any) -> Any:
+        plan, front = solved(asked)
+        moved = plan.cents.copy()
+        moved[0] += [asked.bounds.lower_cents[0] - moved[0, 0] - 100, 0, moved[0, 0] - asked.bounds.lower_cents[0] + 100]
+        return replace(plan, cents=moved), front
+
+    monkeypatch.setattr("decisions.jobs.allocate.solved", wrong)
+    row = released(Night(unit(), D), *to_release(Night(unit(), D)))["out.release__night"].to_pylist()[0]
+    assert row["held"] and "Outside their bounds: Alpha" in row["hold_reason"]
 
 
 def test_a_forbidden_segment_gets_no_bid_and_a_table_that_bids_for_it_is_held() -> None:
