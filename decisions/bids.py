@@ -89,7 +89,7 @@ def bids(
     budget_cents: ArrayLike,
     shadow_price: ArrayLike,
     *,
-    price_floor: float,
+    price_floor: ArrayLike,
     bid_floor: ArrayLike = 0,
     bid_cap: ArrayLike = MOST,
     landscape: Landscape | None = None,
@@ -101,11 +101,10 @@ def bids(
     Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the platform reports
     so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected a day at the current
     `cost_per_click` (currency units); a row of the `landscape` replaces both. `budget_cents` (n,).
-    `shadow_price` is the allocation's, of each line (n,) or of all, not below `price_floor`: 1 never pays more for a
-    click than it returns,
-    1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line
-    that cannot afford its floors drops its least worthy segments (bid 0), because a platform refuses a bid below
-    its floor. `correction` (n,) multiplies the bids at last, by what the line spent of its budgets lately
+    `shadow_price` is the allocation's, of each line (n,) or of all, as is `price_floor`, below which it does not fall:
+    1 never pays more for a click than it returns, 1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap`
+    (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops its least worthy segments (bid 0),
+    because a platform refuses a bid below its floor. `correction` (n,) multiplies the bids at last, by what the line spent of its budgets lately
     (`auctions.feedback`): within floor and cap, and not above what a click returns at the `price_floor`. At
     `first_price` a click costs its bid, and rows of the landscape bid what keeps most of the click's worth; the others
     bid the worth, since nothing tells what a lower bid wins. Raises ValueError on bad input.
@@ -117,8 +116,10 @@ def bids(
         for v in (conversion_rate, value_per_conversion, clicks, cost_per_click)
     )
     floor, cap = (np.broadcast_to(np.asarray(v, dtype=np.int64), i.shape) for v in (bid_floor, bid_cap))
-    price = np.maximum(np.broadcast_to(np.asarray(shadow_price, dtype=np.float64), budget.shape), price_floor)
-    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price, price_floor)
+    price, least_price = (np.broadcast_to(np.asarray(v, dtype=np.float64), budget.shape)
+                          for v in (shadow_price, price_floor))
+    price = np.maximum(price, least_price)
+    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price, least_price)
 
     worth = np.minimum(rate * value / price[i] * SCALE, MOST)
     wanted = np.clip(worth, floor, cap)
@@ -157,7 +158,7 @@ def bids(
     moved = np.broadcast_to(np.asarray(correction, dtype=np.float64), budget.shape)
     if not (np.isfinite(moved).all() and (moved > 0).all()):
         raise ValueError("corrections must be finite and above 0")
-    most = np.minimum(np.minimum(rate * value / price_floor * SCALE, MOST).astype(np.int64), cap)
+    most = np.minimum(np.minimum(rate * value / least_price[i] * SCALE, MOST).astype(np.int64), cap)
     made, most = _corrected(bid, moved[i], floor, most)
     rises, falls = (np.bincount(i, room & (made > 0), budget.size) > 0 for room in (made < most, made > floor))
     # Where bids were raised because less was spent than expected, the spend model says too much: the budget holds.
@@ -184,13 +185,13 @@ def _check(
     floor: IntArray,
     cap: IntArray,
     price: FloatArray,
-    price_floor: float,
+    least_price: FloatArray,
 ) -> None:
     if i.ndim != 1 or (i.size and not 0 <= i.min() <= i.max() < budget.size):
         raise ValueError(f"line must be one-dimensional, with indices in 0…{budget.size - 1}")
     if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers):
         raise ValueError("rates, values, clicks and costs must be finite and not negative")
-    if not (0 < price_floor < np.inf and np.isfinite(price).all()) or (budget < 0).any():
+    if not ((least_price > 0).all() and np.isfinite(price).all()) or (budget < 0).any():
         raise ValueError("the price floor must be above 0, the price finite and no budget negative")
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
         crossed = np.flatnonzero(floor > cap).tolist()

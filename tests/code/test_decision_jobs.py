@@ -328,6 +328,22 @@ def test_a_unit_that_counts_conversions_bids_without_values() -> None:
     assert amounts[0] == amounts[1]
 
 
+@pytest.mark.parametrize("terms", [{"margin": 0.2}, {"lifetime": 4.0}])
+def test_a_click_never_costs_more_than_its_worth_and_may_cost_as_much(terms: dict[str, float]) -> None:
+    """Worth is what is left of the value after its cost, and what the customer brings later."""
+    worth = next(iter(terms.values()))
+    of = unit(terms=[{"lines": ["*"], **terms}])
+    whole = allocate(Night(of, D), history(), fitted_tonight()["out.curve__line"], empty("out.budget__line"),
+                     empty("core.override__override"))
+    free = whole["out.budget__line"].set_column(
+        whole["out.budget__line"].schema.get_field_index("money_price"), "money_price", pa.array([1e-3] * 3))
+    scores, ads = bid_inputs(whole)
+    ads = ads.set_column(2, "clicks_7d", pa.array([0.7] * 6))  # so few that no budget limits a bid
+    of = of.model_copy(update={"bids": of.bids.model_copy(update={"cap": Decimal(1000)})})
+    for r in bid_rows({"out.budget__line": free}, scores, ads, of=of):
+        assert float(r["bid"]) == pytest.approx(worth * r["conversion_rate"] * r["value_per_conversion"], abs=1e-4)
+
+
 def test_where_a_landscape_tells_what_bids_win_clicks_and_spend_follow_it() -> None:
     outputs = decided(Night(unit(), D))
     scores, ads = bid_inputs(outputs)
@@ -477,7 +493,8 @@ def test_a_plan_below_a_line_s_least_budget_is_held(monkeypatch: pytest.MonkeyPa
     def wrong(asked: Any) -> Any:
         plan, front = solved(asked)
         moved = plan.cents.copy()
-        moved[0] += [asked.bounds.lower_cents[0] - moved[0, 0] - 100, 0, moved[0, 0] - asked.bounds.lower_cents[0] + 100]
+        taken = moved[0, 0] - asked.bounds.lower_cents[0] + 100
+        moved[0] += [-taken, 0, taken]
         return replace(plan, cents=moved), front
 
     monkeypatch.setattr("decisions.jobs.allocate.solved", wrong)
