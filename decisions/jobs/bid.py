@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.amounts import cents, money
-from decisions.bids import SCALE, Landscape, bids
+from decisions.auctions.landscape import SCALE, Landscape
+from decisions.bids import bids
 from decisions.jobs.lines import worth_of
 from decisions.jobs.pace import correction
 from moe.jobs import Night
