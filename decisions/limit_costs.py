@@ -57,7 +57,7 @@ def _stake(problem: Problem, plan: Plan, line: str, price: float) -> float:
 def _gain(other: Problem, plan: Plan) -> float:
     try:
         return max(solve(other).value - plan.value, 0.0)
-    except Infeasible:
+    except Infeasible:  # more than the caps take brings nothing
         return 0.0
 
 
