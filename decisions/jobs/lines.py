@@ -36,6 +36,11 @@ class Lines:
     minimum: IntArray  # (n,) cents: nothing, or so much at least
     weights: FloatArray  # (n,) worth of a unit of the objective: margin × lifetime
 
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """Id and name of each line, for patterns."""
+        return [(line, self.names[line]) for line in self.ids]
+
 
 def spend_rows(history: pa.Table, night: Night) -> list[dict[str, Any]]:
     """Line-days of the lines that can have a budget. Raises MoeError where spend is missing or negative."""
