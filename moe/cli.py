@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from moe.errors import MoeError
 from moe.plan import app as plan_app
 from moe.settings import settings
+from moe.terminal import MARKS, err, out, plain
 from moe.what_if import HELP as WHAT_IF_HELP
 from moe.what_if import what_if
 
@@ -26,8 +27,6 @@ model_app = typer.Typer(help="The model: show it, compare a challenger with it, 
 app.add_typer(model_app, name="model")
 app.add_typer(plan_app, name="plan")
 app.command("what-if", help=WHAT_IF_HELP)(what_if)
-out = Console()
-err = Console(stderr=True)
 
 UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
 DateOption = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night D.")]
@@ -48,9 +47,9 @@ def _day(value: datetime | None) -> date:
 def _show_record(record: Any) -> None:
     """A line for people on the terminal; the JSON line where the output is read by a program."""
     if sys.stdout.isatty():
-        mark = {"done": "[green]✓[/]", "skipped": "[yellow]–[/]", "failed": "[red]✗[/]"}[record.status]
         rows = ", ".join(f"{name} {count:,}" for name, count in record.rows_out.items())
-        out.print(f"{mark} {record.date} {record.job:<10} {record.seconds:7.2f} s  {record.reason or rows}")
+        out.print(MARKS[record.status],
+                  f"{record.date} {record.job:<10} {record.seconds:7.2f} s  {record.reason or rows}")
     else:
         print(json.dumps(asdict(record), sort_keys=True), flush=True)
 
@@ -202,7 +201,7 @@ def doctor() -> None:
     table = Table("what", "state", "found", "what to do")
     found = checks()
     for check in found:
-        table.add_row(check.what, "[green]ok[/]" if check.ok else "[red]missing[/]", check.found,
+        table.add_row(check.what, Text("ok", "green") if check.ok else Text("missing", "red"), check.found,
                       "" if check.ok else check.remedy)
     out.print(table)
     raise typer.Exit(0 if all(check.ok or check.optional for check in found) else 1)
@@ -224,7 +223,7 @@ def online(day: DateOption = None, unit: UnitOption = "") -> None:
 
     name = _unit(unit).unit
     out.print(bring(name, _day(day)))
-    out.print(f"Address: {settings().online_address(name)}", soft_wrap=True)
+    plain.print(f"Address: {settings().online_address(name)}")
 
 
 @app.command()
@@ -238,7 +237,7 @@ def follow(
 
     name = _unit(unit).unit
     for sentence in followers.follow(name, dry_run) or ["nothing is set to follow: MOE_POSTGRES_URL, MOE_S3_URL"]:
-        out.print(sentence, highlight=False)
+        plain.print(sentence)
     if prune and settings().s3_url:
         from moe.follow import s3
 
@@ -255,7 +254,7 @@ def restore(
     """Fetch a unit's tables, bundles, reports and publication logs from S3. Replaces nothing that is here."""
     from moe.follow.restore import restore as run_restore
 
-    out.print(run_restore(_unit(unit).unit, dry_run, bundle_only), highlight=False)
+    plain.print(run_restore(_unit(unit).unit, dry_run, bundle_only))
 
 
 @app.command()
@@ -307,8 +306,8 @@ def model_show(unit: UnitOption = "") -> None:
     table = Table("at", "who", "from", "to", "effective", "reason", title=f"models of {name}")
     live = publish.live("model", name)
     for entry in publish.log("model", name):
-        mark = "[green]" if live and entry == live else ""
-        table.add_row(mark + entry.at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason)
+        at = Text(entry.at, "green" if entry == live else "")
+        table.add_row(at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason)
     out.print(table if table.rows else f"{name} has no model")
 
 
@@ -327,7 +326,8 @@ def model_promote(
     verdict = promote(_unit(unit), _day(day), who=who, reason=reason, despite=despite, dry_run=dry_run)
     table = Table("check", "", "what was found")
     for check in verdict["checks"]:
-        table.add_row(check["name"], "[green]passed[/]" if check["passed"] else "[red]failed[/]", check["said"])
+        passed = Text("passed", "green") if check["passed"] else Text("failed", "red")
+        table.add_row(check["name"], passed, check["said"])
     out.print(table if table.rows else "no champion to compare with")
     out.print(verdict["said"])
 
@@ -355,10 +355,9 @@ def release_show(unit: UnitOption = "") -> None:
     table = Table("at", "who", "from", "to", "effective", "reason", "facts", title=f"releases of {name}")
     live = publish.live("release", name)
     for entry in publish.log("release", name):
-        mark = "[green]" if live and entry == live else ""
+        at = Text(entry.at, "green" if entry == live else "")
         facts = ", ".join(f"{k} {v}" for k, v in entry.facts.items())
-        table.add_row(mark + entry.at, entry.who, entry.moved_from, entry.moved_to, entry.effective,
-                      entry.reason, facts)
+        table.add_row(at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason, facts)
     out.print(table if table.rows else f"nothing is live for {name}")
 
 
@@ -411,14 +410,14 @@ def _followed(unit: str, dry_run: bool) -> None:
 
     if not dry_run:
         for sentence in follow(_unit(unit).unit):
-            out.print(sentence, highlight=False)
+            plain.print(sentence)
 
 
 def _guard(command: Callable[[], None]) -> NoReturn:
     try:
         command()
     except MoeError as error:
-        err.print(f"[red bold]{error.message}[/]\n[bold]What to do:[/] {error.remedy}", highlight=False)
+        err.print(Text.assemble((error.message, "red bold"), "\n", ("What to do:", "bold"), f" {error.remedy}"))
         sys.exit(1)
     sys.exit(0)
 

@@ -6,13 +6,11 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from moe.errors import MoeError
 from moe.settings import settings
+from moe.terminal import plain
 from moe.units import Unit, load_unit, option
-
-out = Console()
 
 UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
 Who = Annotated[str, typer.Option(help="Who decides.")]
@@ -27,9 +25,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check it, say what woul
 def say(unit: Unit, row: Any, dry_run: bool) -> None:
     amount = "the budget that it has" if row.amount is None else f"{row.amount:,.2f} {unit.currency}"
     on, since = f" on {row.line_id}" if row.line_id else "", row.entered_on + timedelta(days=1)
-    out.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
-              f"{on}, from {since} to {row.until}. "
-              f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}", highlight=False, soft_wrap=True)
+    plain.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
+                f"{on}, from {since} to {row.until}. "
+                f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}")
 
 
 def state(row: Any, night: date) -> str:
