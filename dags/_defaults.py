@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param
 
-from moe.errors import FileFault, MoeError, Retriable
+from moe.errors import MissingFile, MoeError, Retriable
 from moe.nightly import AFTER_LIVE
 from moe.settings import settings
 
@@ -26,7 +26,7 @@ def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool
     """
     if at_a_desk:
         return False
-    if isinstance(error, FileFault) and "is missing" in error.message:
+    if isinstance(error, MissingFile):
         return True
     return (isinstance(error, Retriable) or not isinstance(error, MoeError)) and try_number <= RETRIES
 

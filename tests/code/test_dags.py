@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from moe.errors import FileFault, MoeError, Retriable
+from moe.errors import FileFault, MissingFile, MoeError, Retriable
 from moe.settings import settings
 
 DAGS = settings().dags
@@ -252,8 +252,9 @@ def test_a_failure_names_step_message_and_remedy(steps: Any, caplog: pytest.LogC
 def test_only_what_mends_itself_is_tried_again(steps: Any) -> None:
     from _defaults import mends_itself
 
-    late = FileFault("google_ads: the folder is missing", "wait")
+    late = MissingFile("google_ads: the folder is missing", "wait")
     assert mends_itself(late, 20, at_a_desk=False)
+    assert not mends_itself(FileFault("what is missing.csv is empty (0 bytes)", "ask"), 1, at_a_desk=False)
     assert not mends_itself(FileFault("a column was renamed", "mend the mapping"), 1, at_a_desk=False)
     assert not mends_itself(MoeError("no model", "train one"), 1, at_a_desk=False)
     assert mends_itself(OSError("no space left"), 2, at_a_desk=False)
