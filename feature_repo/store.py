@@ -3,7 +3,6 @@
 The registry is written only when the definitions change, never as a step of every night.
 """
 
-import fcntl
 import hashlib
 import json
 import warnings
@@ -22,6 +21,7 @@ from feast import FeatureStore, RepoConfig
 from feature_repo.definitions import SERVICES, definitions, view
 from moe import tables
 from moe.errors import MoeError
+from moe.locks import exclusive
 from moe.settings import settings
 
 SERVICE = "line_performance_v1"
@@ -79,8 +79,7 @@ def feature_store(unit: str) -> FeatureStore:
     wanted = hashlib.sha256(protos + repr(config).encode()).hexdigest()
     store = FeatureStore(repo_path=str(home), config=RepoConfig(**config))
     mark = home / "definitions.sha256"
-    with (home / "registry.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # Feast rewrites its registry file in place
+    with exclusive(home / "registry.lock"):  # Feast rewrites its registry file in place
         if not mark.exists() or mark.read_text() != wanted:
             mark.unlink(missing_ok=True)
             store.apply(objects)
