@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
+from moe.errors import MoeError
 from moe.settings import settings
 from moe.terminal import out, plain
 from moe.units import load_unit
@@ -152,8 +153,12 @@ def _outcome(answer: Any) -> str:
 
 
 def _write(answer: Any, path: Path) -> None:
+    """Raises MoeError where the file cannot be written."""
     names = [f.name for f in fields(answer.lines[0])]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*names, "change"])
-        writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*names, "change"])
+            writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+    except OSError as error:
+        raise MoeError(f"{path} cannot be written: {error.strerror}", "give --csv a folder that is there") from error
