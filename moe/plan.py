@@ -13,22 +13,9 @@ import typer
 from rich.table import Column, Table
 
 from moe import plan_requests
+from moe.commands.options import UnitOption, Who, unit_of
 from moe.errors import MoeError
-from moe.plan_words import (
-    Amount,
-    Currency,
-    DryRun,
-    Line,
-    Reason,
-    UnitOption,
-    Until,
-    Who,
-    amount_of,
-    entry,
-    say,
-    state,
-    unit_of,
-)
+from moe.plan_words import Amount, Currency, DryRun, Line, Reason, Until, amount_of, entry, say, state
 from moe.terminal import out, plain
 
 app = typer.Typer(help="Budgets of months and quarters, targets, locks, floors, caps and requests: enter them, show "

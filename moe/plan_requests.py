@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from moe.plan_words import Amount, Currency, DryRun, Reason, UnitOption, Until, Who, amount_of, unit_of
+from moe.commands.options import UnitOption, Who, unit_of
+from moe.plan_words import Amount, Currency, DryRun, Reason, Until, amount_of
 from moe.terminal import plain
 from moe.units import option
 

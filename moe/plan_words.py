@@ -9,12 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from moe.errors import MoeError
-from moe.settings import settings
 from moe.terminal import plain
-from moe.units import Unit, load_unit, option
+from moe.units import Unit, option
 
-UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
-Who = Annotated[str, typer.Option(help="Who decides.")]
 Reason = Annotated[str, typer.Option(help="Why, in a sentence: the report shows it.")]
 Until = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day on which it holds.")]
 Line = Annotated[str, typer.Argument(help="A budget line's id, or its name.")]
@@ -52,10 +49,6 @@ def amount_of(unit: Unit, text: str, currency: str) -> Decimal:
         raise MoeError(f"{text!r} is not an amount", "write it in plain digits, such as 1250.00: no sign, no separator "
                                                      "of thousands, at most two decimals")
     return Decimal(text)
-
-
-def unit_of(name: str) -> Unit:
-    return load_unit(name or settings().unit)
 
 
 def entry() -> Any:

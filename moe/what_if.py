@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
+from moe.commands.options import UnitOption
 from moe.errors import MoeError
 from moe.settings import settings
 from moe.terminal import out, plain
@@ -46,7 +47,7 @@ def what_if(
     sets: Annotated[list[str], typer.Option("--set", help="A change, such as google.total=+10%; several are allowed.")],
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"],
                                                  help="The night D; the newest where it is not given.")] = None,
-    unit: Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")] = "",
+    unit: UnitOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write all lines to this file.")] = None,
 ) -> None:
