@@ -15,6 +15,8 @@ from moe.settings import settings
 log = logging.getLogger("moe.dags")
 
 RETRIES = 2  # for what mends itself: a full disk cleared, a network back
+AT_A_DESK = "dag_test"
+"Whose runs `airflow dags test` starts, as Airflow calls them."
 WAITS = {"retries": 32, "retry_delay": timedelta(minutes=15)}
 "A source whose delivery is late and whose unit says wait: tried again for 8 hours, until the working day."
 
