@@ -43,7 +43,7 @@ def repo_config(unit: str, registry: Path, online_store: dict[str, Any]) -> dict
 
 def online_store(unit: str) -> dict[str, Any]:
     """Feast's configuration of the unit's online store, as the settings say."""
-    address = settings().online_store
+    address = settings().online_store.get_secret_value()
     if not address:
         return {"type": "sqlite", "path": str(settings().online_file(unit))}
     return {"type": "redis", "connection_string": _connection_string(address),
