@@ -136,6 +136,13 @@ def _alive(process: int) -> bool:
     return True
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old one or the new one."""
+    temporary = beside(path)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
 def put_in_place(temporary: Path, target: Path) -> None:
     """Move a complete file over the old one, durably."""
     with temporary.open("rb") as file:
