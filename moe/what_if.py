@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
+from moe.commands.options import UnitOption
+from moe.errors import MoeError
 from moe.settings import settings
+from moe.terminal import out, plain
 from moe.units import load_unit
 
 SHOWN = 10
 "Lines on the terminal; --csv and --json have all."
-out = Console()
 
 HELP = """Decide a night again with a change, and say what that costs or gains. Writes nothing.
 
@@ -47,7 +47,7 @@ def what_if(
     sets: Annotated[list[str], typer.Option("--set", help="A change, such as google.total=+10%; several are allowed.")],
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"],
                                                  help="The night D; the newest where it is not given.")] = None,
-    unit: Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")] = "",
+    unit: UnitOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write all lines to this file.")] = None,
 ) -> None:
@@ -65,37 +65,33 @@ def what_if(
 
 
 def _say(answer: Any, name: str) -> None:
-    _line(f"{name}, {answer.day} (decided in the night of {answer.night}), if", style="bold")
+    plain.print(f"{name}, {answer.day} (decided in the night of {answer.night}), if", style="bold")
     for change in answer.changes:
-        _line(f"  {change}")
+        plain.print(f"  {change}")
     if answer.conflict is not None:
         _refuse(answer)
     else:
         out.print(_totals(answer))
         for sentence in _sentences(answer):
-            _line(sentence)
+            plain.print(sentence)
         _lines(answer)
     for note in answer.notes:
-        _line(f"Note: {note}")
-    _line(f"Decided again in {answer.seconds:.1f} s. Nothing was written.")
-
-
-def _line(text: str, style: str = "") -> None:
-    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        plain.print(f"Note: {note}")
+    plain.print(f"Decided again in {answer.seconds:.1f} s. Nothing was written.")
 
 
 def _refuse(answer: Any) -> None:
-    _line("It cannot be done.", style="bold red")
+    plain.print("It cannot be done.", style="bold red")
     if not answer.conflict.limits:
-        _line(answer.conflict.said)
+        plain.print(answer.conflict.said)
     for title, lines in (("These cannot all hold:", answer.conflict.limits),
                          ("The cheapest way out:", answer.conflict.repair)):
         if lines:
-            _line(title, style="bold")
+            plain.print(title, style="bold")
         for line in lines:
-            _line(f"  {line}")
+            plain.print(f"  {line}")
     if answer.conflict.wider_step is not None:
-        _line(f"With a largest step of {answer.conflict.wider_step:.0%} in one night it can be done: add "
+        plain.print(f"With a largest step of {answer.conflict.wider_step:.0%} in one night it can be done: add "
               f"--set max_step={answer.conflict.wider_step:.0%}")
 
 
@@ -137,7 +133,7 @@ def _lines(answer: Any) -> None:
     table = Table("line", *amounts, "held by",
                   title=f"lines that change most ({min(SHOWN, len(moved))} of {len(moved)})")
     for line in moved[:SHOWN]:
-        table.add_row(escape(line.line_name), f"{line.budget_before:,.2f}", f"{line.change:+,.2f}",
+        table.add_row(line.line_name, f"{line.budget_before:,.2f}", f"{line.change:+,.2f}",
                       f"{line.budget_after:,.2f}", f"{line.value_after - line.value_before:+,.1f}", line.held_by)
     table.add_section()
     platforms = sorted({line.platform for line in answer.lines})
@@ -158,8 +154,12 @@ def _outcome(answer: Any) -> str:
 
 
 def _write(answer: Any, path: Path) -> None:
+    """Raises MoeError where the file cannot be written."""
     names = [f.name for f in fields(answer.lines[0])]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*names, "change"])
-        writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*names, "change"])
+            writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+    except OSError as error:
+        raise MoeError(f"{path} cannot be written: {error.strerror}", "give --csv a folder that is there") from error

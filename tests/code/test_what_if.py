@@ -235,6 +235,8 @@ def test_the_command_prints_files_and_its_own_exit_code_for_what_cannot_be_done(
     assert text.exit_code == 0 and "900.00 → 990.00" in text.output and "Probability" in text.output
     rows = (tmp_path / "lines.csv").read_text().splitlines()
     assert rows[0].startswith("line_id,line_name,platform,budget_before,budget_after") and len(rows) == 4
+    with pytest.raises(MoeError, match=r"lines\.csv cannot be written: No such file"):
+        raise said("--set", "total=+10%", "--csv", str(tmp_path / "none" / "lines.csv")).exception
     data = json.loads(said("--set", "total=+10%", "--json").output)
     assert data["total_after"] == "990.00" and data["gain"] > 0
     refused = said("--set", "google.total=800")

@@ -137,6 +137,11 @@ def test_a_months_total_sets_the_nights_total_from_its_first_day(unit: Unit) -> 
     (["cap", "brand", "1,250", "--until", "2026-03-09"], "'1,250' is not an amount", "plain digits"),
     (["cap", "brand", "NaN", "--until", "2026-03-09"], "'NaN' is not an amount", "plain digits"),
     (["cap", "brand", "1.234", "--until", "2026-03-09"], "'1.234' is not an amount", "two decimals"),
+    (["cap", "brand", "1.500", "--until", "2026-03-09"], "'1.500' is not an amount", "two decimals"),  # 1500 to many
+    (["cap", "brand", "1_250", "--until", "2026-03-09"], "'1_250' is not an amount", "no separator"),
+    (["cap", "brand", "1e3", "--until", "2026-03-09"], "'1e3' is not an amount", "plain digits"),
+    (["cap", "brand", "1e30", "--until", "2026-03-09"], "'1e30' is not an amount", "plain digits"),
+    (["cap", "brand", "9" * 17, "--until", "2026-03-09"], "is not an amount", "plain digits"),
     (["floor", "brand", "501", "--until", "2026-03-09"], "above the unit's largest budget of a line, 500", "line_cap"),
     (["cap", "brand", "5", "--until", "2026-03-09", "--reason", "=1+1"], "--reason is '=1+1'", "one line of text"),
     (["set", "--month", "2026-02", "--total", "5"], "the month 2026-02 is over", "a later one"),
