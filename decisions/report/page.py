@@ -32,7 +32,7 @@ from decisions.report.templating import asset, embedded, environment, policy
 from decisions.report.uploads import Uploads
 
 STYLES = ("uPlot.min.css", "report.css")
-SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "charts.js", "forecast.js")
+SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "days.js", "charts.js", "forecast.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 

@@ -276,7 +276,7 @@ def test_names_cannot_become_markup_or_script(tmp_path: Path) -> None:
     assert "<script>alert" not in text
     assert "<img" not in text
     assert 'href="javascript' not in text
-    assert text.count("<script") == text.count("</script>") == 9
+    assert text.count("<script") == text.count("</script>") == 10
     block = re.search(r'<script type="application/json" id="series-data">(.*?)</script>', text, re.S)
     assert block is not None
     assert json.loads(block[1])["sets"][1]["name"] == evil
