@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from decisions.report import evidence, formats
 from decisions.report.data import ReportData
+from decisions.report.drawing import path, ticks
 from decisions.report.gain import EIGHTY, log_error, response
 
 Values = dict[str, Any]
@@ -64,16 +65,6 @@ def _known_days(data: ReportData, line_ids: list[str]) -> dict[str, list[tuple[f
     return days
 
 
-def ticks(highest: float, about: int = 4) -> list[float]:
-    """Round numbers from zero to `highest`."""
-    if highest <= 0:
-        return [0.0]
-    rough = highest / about
-    size = 10.0 ** math.floor(math.log10(rough))
-    step: float = next(size * m for m in (1.0, 2.0, 2.5, 5.0, 10.0) if size * m >= rough)
-    return [i * step for i in range(int(highest / step) + 1)]
-
-
 def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: str, data: ReportData) -> CurveView:
     before, after = float(line["previous_budget"]), float(line["budget"])
     outcomes = sorted(value for _, value in days)
@@ -105,8 +96,8 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: st
         change=f"{was} → {new}" if was != new else f"{new}, no change",
         label=f"{line['line_name']}: budget {was} to {new} ({change}), expected {expected} a day. {said}",
         returns=formats.number(line["marginal_value"], 2 if data.objective == "conversion_value" else 3),
-        band=_path(upper + lower[::-1]) + "Z",
-        curve=_path([(x(s), y(m)) for s, m in zip(grid, middle, strict=True)]),
+        band=path(upper + lower[::-1]) + "Z",
+        curve=path([(x(s), y(m)) for s, m in zip(grid, middle, strict=True)]),
         dots="".join(f"M{x(s):.1f} {y(v):.1f}h0" for s, v in days),
         support=(f"{low:.1f}", f"{max(high - low, 0):.1f}"),
         before=(f"{x(before):.1f}", f"{y(response(curve, before)):.1f}"),
@@ -115,9 +106,5 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: st
         y_ticks=[(f"{y(t):.1f}", formats.compact(t)) for t in ticks(top)],
         beyond=after > curve["spend_high"],
         evidence=said,
-        unchecked=_path(unchecked) if unchecked else "",
+        unchecked=path(unchecked) if unchecked else "",
     )
-
-
-def _path(points: list[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in points)

@@ -1,6 +1,6 @@
 """What one night's report is made of: the tables of the night as they were published, and nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -52,7 +52,6 @@ class ReportData:
     forecast_scores: pa.Table | None = None  # out.forecast_score__day
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
     applied: pa.Table | None = None  # out.applied__line; None where nothing told what is set on the platforms
-
     draws: Draws | None = None  # out.curve_draw__line
     changes: pa.Table | None = None  # out.budget_change__line_cause
     limit_costs: pa.Table | None = None  # out.limit_cost__limit
@@ -60,8 +59,10 @@ class ReportData:
     multipliers: pa.Table | None = None  # out.bid_multiplier__line_dimension; None in nights from before it
     criteria: pa.Table | None = None  # out.criterion__campaign; None in nights from before it
     kpis: pa.Table | None = None  # out.kpi_suitability__line; None in nights from before it
-
     counts: pa.Table | None = None  # out.reconciliation__line_day; None in nights from before it
+    ahead: pa.Table | None = None  # out.plan__line_day; None in nights from before it
+    groups: dict[str, str] = field(default_factory=dict)  # line_id -> the unit's group that it stands in
+    front: pa.Table | None = None  # out.front__point; None in nights from before it, empty where no lines compete
 
     @property
     def live_night(self) -> date | None:

@@ -5,14 +5,15 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import applied as settings
 from decisions.report import (
+    ahead,
     apply,
     budgets,
     criteria,
     evidence,
     forecast,
     formats,
+    front,
     limits,
     multipliers,
     pacing,
@@ -22,6 +23,7 @@ from decisions.report import (
     reconciliation,
     sections,
 )
+from decisions.report import applied as settings
 from decisions.report.actions import SHOWN, actions
 from decisions.report.changes import changes
 from decisions.report.curves import AT_FIRST, curve_views
@@ -51,7 +53,9 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             changes=changed,
             waterfall_json=embedded(None if changed is None else changed.lines),
             pace=pacing.pace(data),
+            ahead=ahead.ahead(data),
             limit_words=limits.sentences(data),
+            front=front.view(data),
             playbook=playbook.entries(),
             budgets=budgets.budgets(data),
             plan=sections.plan(data),
