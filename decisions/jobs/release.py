@@ -1,5 +1,6 @@
 """The job `release`: the night's candidate as one row, with the checks that may hold it."""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ from moe.errors import MoeError
 from moe.jobs import Night
 
 Rows = list[dict[str, Any]]
+Worth = Callable[[Curves | draws.Draws, Any], Any]
 
 GAP_ALLOWED = 0.001
 """Optimality gap above which a candidate is held: the dual search ends far below it."""
@@ -36,8 +38,9 @@ def release(
     bid_rows = bids.to_pylist()
     in_force, since = _in_force(lines, past_budgets.to_pylist(), past_releases.to_pylist(), night)
     fitted = _curves(curves, lines)
-    status_quo_value = whole["status_quo_value"] if since is None else float(fitted.value(in_force / 100).sum())
-    found = _compared(lines, in_force, fitted, drawn, demand, night)
+    worth = _worth(lines, fitted, demand, night)
+    status_quo_value = whole["status_quo_value"] if since is None else float(worth(fitted, in_force / 100))
+    found = _compared(lines, in_force, worth, drawn, night)
     percentages = multipliers.to_pylist() if multipliers is not None else []
     held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, status_quo_value)
     held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
@@ -94,23 +97,27 @@ def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night
         return status_quo, None
 
 
-def _compared(
-    lines: Rows, in_force: Any, curves: Curves, drawn: pa.Table, demand: pa.Table | None, night: Night
-) -> hold.Comparison:
-    """Both budgets in each draw, counted as the plan does: on tomorrow's demand, by each line's worth, and with what
-    lines bring to each other."""
+def _worth(lines: Rows, curves: Curves, demand: pa.Table | None, night: Night) -> Worth:
+    """What curves (or draws of them) bring at a spend (n,), counted as the plan does: on tomorrow's demand, by each
+    line's worth, and with what lines bring to each other."""
     ids, names = [r["line_id"] for r in lines], [r["line_name"] for r in lines]
     each = factors(demand, ids, night.decided_day, 1)[0] * worth_of(night.unit, ids, names)
     texts, usual = list(zip(ids, names, strict=True)), curves.typical_spend
     halo = interactions_of(night.unit.budget.interactions, texts, 100 * usual)
 
-    def value(spend: Any) -> Any:
+    def worth(of: Curves | draws.Draws, spend: Any) -> Any:
         reached = spend if halo is None else np.maximum(spend + halo.shares @ (spend - usual), 0.0)
-        return worlds.value(reached) @ each
+        return of.value(reached) @ each
 
+    return worth
+
+
+def _compared(lines: Rows, in_force: Any, worth: Worth, drawn: pa.Table, night: Night) -> hold.Comparison:
+    """Both budgets in each draw."""
     try:
-        worlds = draws.from_table(drawn).of(ids)
-        return hold.compare(value(np.array([float(r["budget"]) for r in lines])), value(in_force / 100))
+        worlds = draws.from_table(drawn).of([r["line_id"] for r in lines])
+        decided = np.array([float(r["budget"]) for r in lines])
+        return hold.compare(worth(worlds, decided), worth(worlds, in_force / 100))
     except ValueError as error:
         raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
                        "run the job `curves` of the night again; the live release stays") from error

@@ -416,6 +416,21 @@ def test_after_a_held_night_budgets_are_compared_with_the_last_that_were_not_hel
     assert tonight(True, True) == usual.to_pylist()[0], "nothing is known to be in force but today's split"
 
 
+def test_after_a_held_night_what_is_in_force_counts_by_the_worth_of_its_lines_too() -> None:
+    night = Night(unit(terms=[{"lines": ["*"], "margin": 0.1}]), D)
+    tables = to_release(night)
+    before = [D - timedelta(days=2), D - timedelta(days=1)]
+    (usual,) = released(night, *tables)["out.release__night"].to_pylist()
+    past = pa.Table.from_pylist([usual | {"unit": "u", "night": of, "held": held} for of, held in
+                                 zip(before, (False, True), strict=True)], schema=contract("out.release__night").schema)
+    rows = {r["line_id"]: r for r in tables[0].to_pylist()}
+    kept = with_budgets(tables[0], {line: str(r["status_quo_budget"]) for line, r in rows.items()})
+    found = released(night, *tables, past_budgets=kept.append_column("night", pa.array([before[0]] * 3)),
+                     past_releases=past)["out.release__night"].to_pylist()[0]
+    assert found["status_quo_value"] == pytest.approx(usual["status_quo_value"])
+    assert "expected to return more" not in found["hold_reason"]
+
+
 def test_a_draw_that_is_no_number_stops_the_release_by_name() -> None:
     night, made = Night(unit(), D), fitted_tonight()
     rows = made["out.curve_draw__line"].to_pylist()
