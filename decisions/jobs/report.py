@@ -12,6 +12,7 @@ from decisions.jobs.archive import archive
 from decisions.jobs.ask import said
 from decisions.jobs.covered import ads_of_lines
 from decisions.jobs.groups import groups_of
+from decisions.jobs.lines import worth_of
 from decisions.overrides import active
 from decisions.periods import MONTHS
 from decisions.report import ReportData, adoption, render
@@ -78,6 +79,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         counts=counts if counts.num_rows else None,
         ahead=_or_none("out.plan__line_day", night),
         groups=_groups(budgets, night),
+        weights=_weights(budgets, night),
         front=_or_none("out.front__point", night),
     )
     render(data, folder)
@@ -89,6 +91,13 @@ def _groups(budgets: pa.Table, night: Night) -> dict[str, str]:
     """The group that each line stands in; lines in none are left out."""
     names = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "line_name")), strict=True))
     return {line: group.name for group in groups_of(night.unit, names, list(names)) for line in group.lines}
+
+
+def _weights(budgets: pa.Table, night: Night) -> dict[str, float]:
+    """Margin × lifetime of each line of which the unit states them."""
+    lines, names = (budgets.column(name).to_pylist() for name in ("line_id", "line_name"))
+    found = zip(lines, worth_of(night.unit, lines, names).tolist(), strict=True)
+    return {line: weight for line, weight in found if weight != 1}
 
 
 def _past(night: Night) -> pa.Table:

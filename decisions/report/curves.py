@@ -89,13 +89,13 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: st
     low, high = x(curve["spend_low"]), x(curve["spend_high"])
     change = formats.number(line["budget"] - line["previous_budget"], 2, signed=True)
     was, new = formats.number(line["previous_budget"], 2), formats.number(line["budget"], 2)
-    expected = formats.outcome(response(curve, after), data.objective, data.currency)
+    expected = formats.outcome(response(curve, after), data.outcome_unit)
     return CurveView(
         line_id=line["line_id"],
         name=line["line_name"],
         change=f"{was} → {new}" if was != new else f"{new}, no change",
         label=f"{line['line_name']}: budget {was} to {new} ({change}), expected {expected} a day. {said}",
-        returns=formats.number(line["marginal_value"], 2 if data.objective == "conversion_value" else 3),
+        returns=_returns(line, data),
         band=path(upper + lower[::-1]) + "Z",
         curve=path([(x(s), y(m)) for s, m in zip(grid, middle, strict=True)]),
         dots="".join(f"M{x(s):.1f} {y(v):.1f}h0" for s, v in days),
@@ -108,3 +108,13 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: st
         evidence=said,
         unchecked=path(unchecked) if unchecked else "",
     )
+
+
+def _returns(line: Values, data: ReportData) -> str:
+    """What the next currency unit brings, and its worth where that is another number."""
+    digits = 2 if data.objective == "conversion_value" else 3
+    value = formats.number(line["marginal_value"], digits)
+    if not data.weights:
+        return value
+    worth = line["marginal_value"] * data.weights.get(line["line_id"], 1.0)
+    return f"{value} of {data.counted}, {formats.number(worth, digits)} of worth"

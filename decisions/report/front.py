@@ -83,7 +83,7 @@ def _taken(plans: list[_Plan]) -> _Plan:
 
 
 def _outcome(value: float, data: ReportData) -> str:
-    return formats.outcome(value, data.objective, data.currency)
+    return formats.outcome(value, data.outcome_unit)
 
 
 def _words(plans: list[_Plan], names: list[str], data: ReportData) -> list[str]:
@@ -159,13 +159,12 @@ def _strip(name: str, plans: list[_Plan], data: ReportData) -> Strip:
 
 
 def _table(plans: list[_Plan], names: list[str], data: ReportData) -> TableView:
-    unit = data.currency if data.objective == "conversion_value" else "conversions"
     outcomes = [Column("outcome", name, numeric=True) for name in names]
     weights = [Column("weight", f"Weight of {name}", numeric=True, hint="What a unit counted when the plan was found")
                for name in names]
     return TableView(
         id="front-table",
-        caption=f"Plans for tomorrow: expected outcome of each product line in {unit} a day, and its weight",
+        caption=f"Plans for tomorrow: what each product line is to bring, in {data.outcome_unit} a day, and its weight",
         columns=[Column("plan", "Plan"), *outcomes, *weights, Column("note", "")],
         rows=[Row([
             Cell(str(plan.number)),
