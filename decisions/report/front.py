@@ -52,7 +52,7 @@ class FrontView:
 @dataclass(frozen=True)
 class _Plan:
     number: int  # as people count
-    values: dict[str, float]  # expected outcome a day by product line
+    values: dict[str, float]  # expected worth a day by product line
     weights: dict[str, float]
     chosen: bool
     dominated: bool
@@ -83,7 +83,7 @@ def _taken(plans: list[_Plan]) -> _Plan:
 
 
 def _outcome(value: float, data: ReportData) -> str:
-    return formats.outcome(value, data.outcome_unit)
+    return formats.outcome(value, data.worth_unit)
 
 
 def _words(plans: list[_Plan], names: list[str], data: ReportData) -> list[str]:
@@ -164,7 +164,7 @@ def _table(plans: list[_Plan], names: list[str], data: ReportData) -> TableView:
                for name in names]
     return TableView(
         id="front-table",
-        caption=f"Plans for tomorrow: what each product line is to bring, in {data.outcome_unit} a day, and its weight",
+        caption=f"Plans for tomorrow: what each product line is to bring, in {data.worth_unit} a day, and its weight",
         columns=[Column("plan", "Plan"), *outcomes, *weights, Column("note", "")],
         rows=[Row([
             Cell(str(plan.number)),

@@ -36,7 +36,7 @@ def sheets(data: ReportData) -> list[Sheet]:
             r | {"group": data.groups.get(r["line_id"], ""), "unit": data.outcome_unit}
             for r in _sorted(data.ahead, "business_date", "line_id")]),
         Sheet("Product lines", columns.FRONT, [
-            r | {"plan": r["point"] + 1, "unit": data.outcome_unit}
+            r | {"plan": r["point"] + 1, "unit": data.worth_unit}
             for r in _sorted(data.front, "point", "product_line")]),
         Sheet("Forecast", columns.FORECAST, _of_metric(data, (
             r for r in _sorted(data.forecast, "scenario", "scope", "metric", "days", "business_date")

@@ -84,14 +84,14 @@ def test_advice_of_a_unit_with_margins_is_that_of_one_whose_outcomes_are_its_wor
         assert unit in one and one.replace(unit, "USD" if objective == "conversion_value" else "conversions") == other
 
 
-def test_what_is_counted_says_so(tmp_path: Path) -> None:
+def test_what_is_counted_and_what_is_decided_say_so(tmp_path: Path) -> None:
     data = weighed()
     curve = next(c for c in curve_views(data) if c.line_id == f"line-{LOCKED + 1:04d}")
     line = next(r for r in data.budgets.to_pylist() if r["line_id"] == curve.line_id)
     weight = data.weights[curve.line_id]
     assert curve.returns == f"{line['marginal_value']:.2f} of value, {line['marginal_value'] * weight:.2f} of worth"
     front = view(data)
-    assert front is not None and "4,699 USD of value to Equipment" in plain(front.words[0])
+    assert front is not None and "4,699 USD of worth to Equipment" in plain(front.words[0])
     text = plain(render(data, tmp_path).read_text())
     assert "Expected worth a day" in text and "<dt>Worth</dt>" in text and "conversion value a day" in text
     gains = re.findall(r"<dt>Gain</dt><dd>(?:At most |\+)[\d,.]+ ([^<]*?) a day", text)
