@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from decisions.report import (
     ahead,
+    applied,
     apply,
     budgets,
     criteria,
@@ -23,7 +24,6 @@ from decisions.report import (
     reconciliation,
     sections,
 )
-from decisions.report import applied as settings
 from decisions.report.actions import SHOWN, actions
 from decisions.report.changes import changes
 from decisions.report.curves import AT_FIRST, curve_views
@@ -38,8 +38,8 @@ SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "day
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
-def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
-    """The whole page as text. `csv_files` and the files of `applied` will stand beside it."""
+def html(data: ReportData, csv_files: list[str], uploads: Uploads) -> str:
+    """The whole page as text. `csv_files` and the files of `uploads` will stand beside it."""
     scripts = [asset(name) for name in SCRIPTS]
     todo, changed = actions(data), changes(data)
     return (
@@ -86,10 +86,10 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             steps_words=problems.steps_words(data),
             links=[(label, href, _opens(href)) for label, href in data.links.items()],
             csv_files=csv_files,
-            uploads=applied,
-            gaps=apply.gaps(applied, data),
-            apply_words=apply.words(applied, data),
-            settings=settings.views(data),
+            uploads=uploads,
+            gaps=apply.gaps(uploads, data),
+            apply_words=apply.words(uploads, data),
+            settings=applied.views(data),
             styles=Markup("\n".join(asset(name) for name in STYLES)),  # noqa: S704 - our own files
             scripts=[Markup(text) for text in scripts],  # noqa: S704 - our own files
             policy=policy(scripts),
