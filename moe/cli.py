@@ -11,8 +11,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from moe.errors import MoeError
+from moe.options import UnitOption, out
 from moe.plan import app as plan_app
 from moe.settings import settings
 from moe.what_if import HELP as WHAT_IF_HELP
@@ -26,10 +28,8 @@ model_app = typer.Typer(help="The model: show it, compare a challenger with it, 
 app.add_typer(model_app, name="model")
 app.add_typer(plan_app, name="plan")
 app.command("what-if", help=WHAT_IF_HELP)(what_if)
-out = Console()
-err = Console(stderr=True)
+err = Console(stderr=True, markup=False)
 
-UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
 DateOption = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night D.")]
 
 
@@ -48,9 +48,10 @@ def _day(value: datetime | None) -> date:
 def _show_record(record: Any) -> None:
     """A line for people on the terminal; the JSON line where the output is read by a program."""
     if sys.stdout.isatty():
-        mark = {"done": "[green]✓[/]", "skipped": "[yellow]–[/]", "failed": "[red]✗[/]"}[record.status]
+        mark = {"done": ("✓", "green"), "skipped": ("–", "yellow"), "failed": ("✗", "red")}[record.status]
         rows = ", ".join(f"{name} {count:,}" for name, count in record.rows_out.items())
-        out.print(f"{mark} {record.date} {record.job:<10} {record.seconds:7.2f} s  {record.reason or rows}")
+        out.print(Text.assemble(mark, f" {record.date} {record.job:<10} {record.seconds:7.2f} s  "
+                                      f"{record.reason or rows}"))
     else:
         print(json.dumps(asdict(record), sort_keys=True), flush=True)
 
@@ -109,7 +110,7 @@ def jobs() -> None:
 
     table = Table("job", "reads", "writes", "engine", "needs D−1")
     for job in JOBS:
-        reads = "\n".join(f"{r.table} ({r.how.replace('_', ' ')})" for r in job.reads.values())
+        reads = "\n".join(dict.fromkeys(f"{r.table} ({r.how.replace('_', ' ')})" for r in job.reads.values()))
         table.add_row(job.name, reads, "\n".join(job.writes), job.engine, "yes" if job.needs_night_before else "")
     out.print(table)
 
@@ -133,7 +134,7 @@ def tables(unit: UnitOption = "") -> None:
 
 @app.command()
 def show(
-    table: str,
+    table: Annotated[str, typer.Argument(help="Its name, such as out.budget__line: see `moe tables`.")],
     day: DateOption = None,
     unit: UnitOption = "",
     rows: Annotated[int, typer.Option(help="Rows to show.")] = 20,
@@ -141,8 +142,11 @@ def show(
 ) -> None:
     """Show a table's partition of a night (the newest where no --date is given)."""
     from moe import tables as store
+    from moe.contracts import contract
 
     name = _unit(unit).unit
+    if table not in store.tables():
+        contract(table)  # says which names are near
     nights = store.nights(table, name)
     if day is None and not nights:
         raise MoeError(f"{table} holds nothing for unit {name}", "see `moe tables`")
@@ -202,7 +206,7 @@ def doctor() -> None:
     table = Table("what", "state", "found", "what to do")
     found = checks()
     for check in found:
-        table.add_row(check.what, "[green]ok[/]" if check.ok else "[red]missing[/]", check.found,
+        table.add_row(check.what, Text("ok", "green") if check.ok else Text("missing", "red"), check.found,
                       "" if check.ok else check.remedy)
     out.print(table)
     raise typer.Exit(0 if all(check.ok or check.optional for check in found) else 1)
@@ -298,17 +302,21 @@ def replay(
         auctions.write(found, csv)
 
 
+def _at(instant: str) -> str:
+    return instant[:16].replace("T", " ")
+
+
 @model_app.command("show")
 def model_show(unit: UnitOption = "") -> None:
     """Show which model is champion, and how it came to be."""
     from moe import publish
 
     name = _unit(unit).unit
-    table = Table("at", "who", "from", "to", "effective", "reason", title=f"models of {name}")
+    table = Table("", "at, UTC", "who", "from", "to", "effective", "reason", title=f"models of {name}")
     live = publish.live("model", name)
     for entry in publish.log("model", name):
-        mark = "[green]" if live and entry == live else ""
-        table.add_row(mark + entry.at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason)
+        table.add_row(Text("champion" if entry == live else "", "green"), _at(entry.at), entry.who, entry.moved_from,
+                      entry.moved_to, entry.effective, entry.reason)
     out.print(table if table.rows else f"{name} has no model")
 
 
@@ -327,7 +335,8 @@ def model_promote(
     verdict = promote(_unit(unit), _day(day), who=who, reason=reason, despite=despite, dry_run=dry_run)
     table = Table("check", "", "what was found")
     for check in verdict["checks"]:
-        table.add_row(check["name"], "[green]passed[/]" if check["passed"] else "[red]failed[/]", check["said"])
+        mark = Text("passed", "green") if check["passed"] else Text("failed", "red")
+        table.add_row(check["name"], mark, check["said"])
     out.print(table if table.rows else "no champion to compare with")
     out.print(verdict["said"])
 
@@ -352,13 +361,12 @@ def release_show(unit: UnitOption = "") -> None:
     from moe import publish
 
     name = _unit(unit).unit
-    table = Table("at", "who", "from", "to", "effective", "reason", "facts", title=f"releases of {name}")
+    table = Table("", "at, UTC", "who", "from", "to", "effective", "reason", "facts", title=f"releases of {name}")
     live = publish.live("release", name)
     for entry in publish.log("release", name):
-        mark = "[green]" if live and entry == live else ""
         facts = ", ".join(f"{k} {v}" for k, v in entry.facts.items())
-        table.add_row(mark + entry.at, entry.who, entry.moved_from, entry.moved_to, entry.effective,
-                      entry.reason, facts)
+        table.add_row(Text("live" if entry == live else "", "green"), _at(entry.at), entry.who, entry.moved_from,
+                      entry.moved_to, entry.effective, entry.reason, facts)
     out.print(table if table.rows else f"nothing is live for {name}")
 
 
@@ -418,7 +426,8 @@ def _guard(command: Callable[[], None]) -> NoReturn:
     try:
         command()
     except MoeError as error:
-        err.print(f"[red bold]{error.message}[/]\n[bold]What to do:[/] {error.remedy}", highlight=False)
+        said = Text.assemble((error.message, "red bold"), "\n", ("What to do:", "bold"), f" {error.remedy}")
+        err.print(said, soft_wrap=True)  # a command in it stays in one piece, to be copied
         sys.exit(1)
     sys.exit(0)
 

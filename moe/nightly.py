@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rich.markup import escape
+
 from moe.errors import MissingInput, MoeError
 from moe.settings import settings, with_driver
 from moe.units import Unit, load_unit, option
@@ -117,7 +119,7 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
     conf = {"unit": option(found.unit), "publish": publish, "who": _who()}
     command = _airflow(["dags", "test", "nightly", night.isoformat(), "--conf", json.dumps(conf)])
     with _only_one(found.unit, night), _open_log(found.unit, night.isoformat()) as log:
-        out.print(f"[bold]Night of {night}[/], {found.name}: decides {night + timedelta(days=1)}")
+        out.print(f"[bold]Night of {night}[/], {escape(found.name)}: decides {night + timedelta(days=1)}")
         show = _Show(out)
         with out.status("preparing Airflow") as status:
             prepare(log, found.unit)
@@ -128,7 +130,7 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
         _print_failure(out, show.failed, unit, night, Path(log.name))
         return 1
     _print_decided(out, found, night, unit)
-    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s")
+    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s", markup=False)
     return 0
 
 
@@ -208,14 +210,14 @@ def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, nig
     if failed:
         out.print(f"\n[red bold]Step {failed['step']} failed.[/]")
         out.print(failed["says"], markup=False)
-        out.print(f"[bold]What to do:[/] {failed['remedy']}")
+        out.print(f"[bold]What to do:[/] {escape(failed['remedy'])}")
         moved = "" if failed["step"] in AFTER_LIVE else " What is live has not moved."
-        out.print(f"Then run it again: [bold]moe nightly --unit {unit} --date {night}[/].{moved}")
+        out.print(f"Then run it again: [bold]moe nightly --unit {escape(unit)} --date {night}[/].{moved}")
     else:
         last = [text for text in log.read_text(encoding="utf-8").splitlines() if text.strip()][-5:]
         out.print("\n[red bold]Airflow stopped before a step ran.[/] Its last lines:")
         out.print("\n".join(last), markup=False)
-    out.print(f"Full log: {log}")
+    out.print(f"Full log: {log}", markup=False)
 
 
 def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
@@ -232,10 +234,10 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
                  else "live" if live and live.moved_to == night.isoformat()
                  else "a candidate, not live")
         out.print(f"\n[bold]{release['lines']} budget lines, {release['total']:,.2f} {release['currency']} for "
-                  f"{night + timedelta(days=1)}, {release['bids']} bids[/]: {state}")
+                  f"{night + timedelta(days=1)}, {release['bids']} bids[/]: {escape(state)}")
         out.print(f"Look further: moe show out.budget__line {which}\n"
                   f"              moe show out.bid__line_segment {which}\n"
-                  f"              moe release show --unit {asked}")
+                  f"              moe release show --unit {asked}", markup=False)
     page = settings().report(unit.unit, night) / "index.html"
     if page.exists():
         out.print(f"Report: {page.as_uri()}")

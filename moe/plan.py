@@ -14,18 +14,17 @@ from rich.table import Column, Table
 
 from moe import plan_requests
 from moe.errors import MoeError
+from moe.options import UnitOption, out
 from moe.plan_words import (
     Amount,
     Currency,
     DryRun,
     Line,
     Reason,
-    UnitOption,
     Until,
     Who,
     amount_of,
     entry,
-    out,
     say,
     state,
     unit_of,

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from moe.plan_words import Amount, Currency, DryRun, Reason, UnitOption, Until, Who, amount_of, out, unit_of
+from moe.options import UnitOption, out
+from moe.plan_words import Amount, Currency, DryRun, Reason, Until, Who, amount_of, unit_of
 from moe.units import option
 
 Side = Annotated[str, typer.Argument(help="A budget line's id or name, or a group's name.")]

@@ -6,15 +6,12 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from moe.errors import MoeError
+from moe.options import out
 from moe.settings import settings
 from moe.units import Unit, load_unit, option
 
-out = Console()
-
-UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
 Who = Annotated[str, typer.Option(help="Who decides.")]
 Reason = Annotated[str, typer.Option(help="Why, in a sentence: the report shows it.")]
 Until = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day on which it holds.")]

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
+from moe.options import UnitOption, out
 from moe.settings import settings
 from moe.units import load_unit
 
 SHOWN = 10
 "Lines on the terminal; --csv and --json have all."
-out = Console()
 
 HELP = """Decide a night again with a change, and say what that costs or gains. Writes nothing.
 
@@ -47,7 +45,7 @@ def what_if(
     sets: Annotated[list[str], typer.Option("--set", help="A change, such as google.total=+10%; several are allowed.")],
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"],
                                                  help="The night D; the newest where it is not given.")] = None,
-    unit: Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")] = "",
+    unit: UnitOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write all lines to this file.")] = None,
 ) -> None:
@@ -81,7 +79,7 @@ def _say(answer: Any, name: str) -> None:
 
 
 def _line(text: str, style: str = "") -> None:
-    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    out.print(text, style=style, highlight=False, soft_wrap=True)
 
 
 def _refuse(answer: Any) -> None:
@@ -137,7 +135,7 @@ def _lines(answer: Any) -> None:
     table = Table("line", *amounts, "held by",
                   title=f"lines that change most ({min(SHOWN, len(moved))} of {len(moved)})")
     for line in moved[:SHOWN]:
-        table.add_row(escape(line.line_name), f"{line.budget_before:,.2f}", f"{line.change:+,.2f}",
+        table.add_row(line.line_name, f"{line.budget_before:,.2f}", f"{line.change:+,.2f}",
                       f"{line.budget_after:,.2f}", f"{line.value_after - line.value_before:+,.1f}", line.held_by)
     table.add_section()
     platforms = sorted({line.platform for line in answer.lines})
