@@ -16,7 +16,7 @@ from decisions.periods import WORD, bounds_of
 from decisions.report.files import runs
 from moe import tables
 from moe.errors import MoeError
-from moe.units import Unit, option
+from moe.units import BETWEEN, Unit, option
 
 RELEASE, BUDGETS, HISTORY = "out.release__night", "out.budget__line", "marts.ad_performance__line_day"
 LIKE = 0.6
@@ -51,17 +51,35 @@ def known_lines(unit: Unit) -> Lines:
     return Lines(nights[-1], names, {r["line_id"]: int(r["budget"] * 100) for r in rows})
 
 
+def called(unit: Unit, subject: str) -> str:
+    """A line's name and id, for people; anything else as it is."""
+    name = names_of(unit).get(subject)
+    return f"{name} ({subject})" if name else subject
+
+
+def names_of(unit: Unit) -> dict[str, str]:
+    """Names of the lines by id, as the newest night knows them; none before the first."""
+    return known_lines(unit).names if tables.nights(HISTORY, unit.unit) else {}
+
+
 def find_line(lines: Lines, wanted: str) -> str:
-    """The id of a line given by id or by name. Raises MoeError with the nearest ones where there is none."""
+    """The id of a line given by id, by name, or by a dimension of its name that no other line has, as its campaign.
+
+    Raises MoeError with the nearest ones where there is none.
+    """
     if wanted in lines.names:
         return wanted
-    named = [line for line, name in lines.names.items() if name.casefold() == wanted.casefold()]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        raise MoeError(f"{len(named)} lines are named {wanted!r}", f"give the id of one: {', '.join(sorted(named))}")
-    scored = sorted((-_likeness(wanted, f"{line} {name}"), name) for line, name in lines.names.items())
-    near = [name for score, name in scored if -score >= LIKE][:4]
+    key = wanted.casefold()
+    for named in ([line for line, name in lines.names.items() if name.casefold() == key],
+                  [line for line, name in lines.names.items() if key in name.casefold().split(BETWEEN)]):
+        if len(named) == 1:
+            return named[0]
+        if named:
+            raise MoeError(f"{len(named)} lines are named {wanted!r}",
+                           f"give the id of one: {', '.join(sorted(named))}")
+    scored = sorted((-(key in name.casefold()), -_likeness(wanted, f"{line} {name}"), name)
+                    for line, name in lines.names.items())
+    near = [name for has, score, name in scored if has or -score >= LIKE][:4]
     raise MoeError(f"there is no budget line {wanted!r} (as of the night of {lines.night})",
                    f"did you mean: {', '.join(near)}?" if near else "`moe show out.budget__line` lists them")
 

@@ -128,7 +128,7 @@ def show(
 ) -> None:
     """Show what holds in the next night, and what is planned for later."""
     found, kept = unit_of(unit), import_module("decisions.override_file")
-    night = entry().next_night(found)
+    night, names = entry().next_night(found), entry().names_of(found)
     title = f"{found.name}: as the night of {night} will know it, amounts in {found.currency}"
     table = Table(Column("id", no_wrap=True), "what", "line", Column("amount", no_wrap=True, justify="right"),
                   Column("until", no_wrap=True), "who and why", Column("", no_wrap=True), title=title)
@@ -136,7 +136,7 @@ def show(
         told = state(row, night)
         if told != "over" or every:
             amount = "as it is" if row.amount is None else f"{row.amount:,.2f}"
-            subjects = " → ".join(filter(None, (row.line_id, row.to_id))) or "all"
+            subjects = " → ".join(names.get(side, side) for side in (row.line_id, row.to_id) if side) or "all"
             table.add_row(row.override_id, row.kind.replace("_", " "), subjects, amount, str(row.until),
                           f"{row.who}: {row.reason}", told)
     out.print(table if table.rows else f"Nothing is planned for {found.name}: {kept.path_of(found)}",

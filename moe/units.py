@@ -24,6 +24,8 @@ TAKEN = {"expected", "so_far", "naive", "seasonal_naive"}
 "Names in out.forecast__day that no scenario may have."
 
 Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
+BETWEEN = " · "
+"Stands between the dimensions of a budget line's name."
 
 
 class _Part(BaseModel):

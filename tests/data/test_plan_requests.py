@@ -42,16 +42,18 @@ def test_a_request_waits_is_approved_with_what_it_means_and_stays_on_record(
 ) -> None:
     land(unit, D1)
     said = moe(unit, *ASK, *SIGNED)
-    assert "request-2026-03-02: 20.00 EUR a day from north to a / generic, until 2026-03-09, waits for approval" in said
+    assert "request-2026-03-02: 20.00 EUR a day from north to Generic (a / generic), until 2026-03-09, waits" in said
     monkeypatch.setattr("moe.plan.out", Console(width=200))
     assert "waits for approval" in moe(unit, "show")
     land(unit, D1, D2)  # the first night again: its delivery is the same, though the file has more columns
     assert states(unit, D2) == [("request-2026-03-02", "requested", None, None)]
     decided(D2)
     said = moe(unit, "approve", "request-2026-03-02", "--who", "ben", "--reason", "Agreed")
-    assert "north gets at most 30.00 a day, a / generic at least 70.00" in said
+    assert "north gets at most 30.00 a day, Generic (a / generic) at least 70.00" in said
     land(unit, D2, D3)
     assert states(unit, D2)[0][1] == "requested", "what held in a night stays"
+    (_, waited, agreed) = history(unit)
+    assert (waited.who, agreed.who) == ("ana", "ben") and agreed.reason == f"Agreed (asked for by ana: {SIGNED[3]})"
     assert states(unit, D3) == [("request-2026-03-02", "approved", Decimal("30.00"), Decimal("70.00"))]
     assert read(QUARANTINE, unit, D3) == [] and len(active(history(unit), D3)) == 3
     with pytest.raises(MoeError, match="is approved already"):
