@@ -101,6 +101,13 @@ def spent_in(unit: Unit, first: date, last: date) -> Decimal:
     return sum((v for v in seen.filter(within).column("spend").to_pylist() if v is not None), Decimal(0))
 
 
+def planned_in(unit: Unit, first: date, last: date) -> Decimal:
+    """What the newest night decided for a day of a period: it is not spent yet, and will be."""
+    released = tables.nights(BUDGETS, unit.unit)
+    rows = tables.read(BUDGETS, unit.unit, released[-1]).to_pylist() if released else []
+    return sum((r["budget"] for r in rows if first <= r["business_date"] <= last), Decimal(0))
+
+
 def period_total(unit: Unit, kind: Kind, day: date, total: Decimal, who: str, reason: str) -> Override:
     """The row of the total of the month or quarter of `day`: known from the last night before it, or the next one."""
     first, until = bounds_of(kind, day)

@@ -161,5 +161,5 @@ def contract(table: str) -> Contract:
 
         near = difflib.get_close_matches(table, known)
         raise MoeError(f"there is no table {table}: none has a contract of that name",
-                       f"did you mean {' or '.join(near)}?" if near else "`moe tables` lists all of them")
+                       f"did you mean: {', '.join(near)}?" if near else "`moe tables` lists all of them")
     return known[table]

@@ -52,12 +52,13 @@ def set_total(
     amount = amount_of(found, total, currency)
     row = plan.period_total(found, kind, day, amount, who, reason)
     plan.add(found, row, dry_run)
-    spent = plan.spent_in(found, plan.bounds_of(kind, day)[0], row.until)
-    days = (row.until - row.entered_on).days
+    first = plan.bounds_of(kind, day)[0]
+    spent, planned = plan.spent_in(found, first, row.until), plan.planned_in(found, first, row.until)
+    days, since = (row.until - row.entered_on).days, row.entered_on + timedelta(days=1)
     say(found, row, dry_run)
-    out.print(f"{spent:,.2f} of it is spent; over the {days} days from {row.entered_on + timedelta(days=1)} that is "
-              f"{max(amount - spent, Decimal(0)) / days:,.2f} a day (without it: {found.budget.total:,.2f}).",
-              highlight=False, soft_wrap=True)
+    out.print(f"{spent:,.2f} of it is spent, {planned:,.2f} is decided for the day before {since}; over the {days} "
+              f"days from {since} that is {max(amount - spent - planned, Decimal(0)) / days:,.2f} a day (without it: "
+              f"{found.budget.total:,.2f}).", highlight=False, soft_wrap=True)
 
 
 def _period(month: str, quarter: str) -> tuple[str, date]:

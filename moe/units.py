@@ -254,6 +254,8 @@ def load_unit(name_or_path: str) -> Unit:
     path = unit_file(name_or_path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise MoeError(f"{path} holds no keys", "see docs/how-to/bring-your-own-exports.md for what it needs")
         unit = Unit(**raw, folder=path.parent)
     except ValidationError as error:
         raise MoeError(f"{path}: {key_faults(error)}", "see docs/how-to/bring-your-own-exports.md") from error

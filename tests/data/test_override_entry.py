@@ -113,7 +113,8 @@ def test_a_plan_that_no_night_has_seen_is_ended_in_its_place(unit: Unit) -> None
 
 def test_a_months_total_sets_the_nights_total_from_its_first_day(unit: Unit) -> None:
     said = moe(unit, "set", "--month", "2026-03", "--total", "3100.00", *SIGNED)
-    assert "120.50 of it is spent; over the 29 days from 2026-03-03 that is 102.74 a day (without it: 100.00)" in said
+    assert "120.50 of it is spent, 100.00 is decided for the day before 2026-03-03" in said
+    assert "over the 29 days from 2026-03-03 that is 99.29 a day (without it: 100.00)" in said
     moe(unit, "set", "--month", "2026-04", "--total", "6000", *SIGNED)
     march, april = history(unit)
     assert (april.entered_on, april.until) == (date(2026, 3, 31), date(2026, 4, 30))

@@ -99,7 +99,7 @@ def test_a_request_that_cannot_hold_is_not_approved(unit: Unit) -> None:
 def test_a_quarter_and_a_target_are_rows_of_the_same_file(unit: Unit) -> None:
     said = moe(unit, "set", "--quarter", "2026-q1", "--total", "3000", *SIGNED)
     assert "wrote total-2026-q1: quarterly total of 3,000.00 EUR, from 2026-03-03 to 2026-03-31" in said
-    assert "120.50 of it is spent; over the 29 days" in said
+    assert "120.50 of it is spent, 100.00 is decided for the day before 2026-03-03; over the 29 days" in said
     with pytest.raises(MoeError, match=r"total-2026-q1 sets that quarter to 3,000\.00 already"):
         moe(unit, "set", "--quarter", "2026-Q1", "--total", "4000", *SIGNED)
     moe(unit, "target", "2.5", "--until", "2026-03-20", *SIGNED)
