@@ -31,6 +31,8 @@ AFTER_LIVE = ("online", "report", "follow")
 "Steps after `make_live`: a failure of theirs says nothing about whether the release went live."
 PATIENT = "?timeout=60"
 "Seconds that one of Airflow's processes waits for another one's write to SQLite; 5 fail beside a busy scheduler."
+NOT_OURS = ("Could not import graphviz", "The `airflow.utils.operator_helpers", "fetch_arrow_table")
+"How the warnings begin that no user of ours can act on."
 MOST_TABLES = 3
 "Tables named in a job's line; `moe ledger` has them all."
 
@@ -65,6 +67,8 @@ def environment(desk: str = "") -> dict[str, str]:
         database: shared or f"sqlite:///{home / 'airflow.db'}{PATIENT}",
         "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # what our packages warn their own makers of, and Airflow of a drawing that nobody asked for
+        "PYTHONWARNINGS": ",".join(f"ignore:{text}" for text in NOT_OURS),
         # no package of ours reports to its makers
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -177,6 +181,8 @@ def _job_text(records: list[dict[str, Any]]) -> str:
     shown = [f"{count:,} {table}" for count, table in rows[:MOST_TABLES]]
     if len(rows) > MOST_TABLES:
         shown.append(f"{len(rows) - MOST_TABLES} more")
+    if not shown:
+        shown = ["pages written"]  # `docs` and `report` have no tables
     return (f"{len(records)} nights; " if len(records) > 1 else "") + ", ".join(shown)
 
 
