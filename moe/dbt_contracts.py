@@ -54,7 +54,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise MoeError(f"{path} is not readable YAML: {error}", "mend it; `dbt parse` in dbt/ shows the same") from error
+        raise MoeError(f"{path} is not readable YAML: {error}",
+                       "mend it; `dbt parse` in dbt/ shows the same") from error
     return found if isinstance(found, dict) else {}
 
 
