@@ -18,7 +18,7 @@ from decisions.report.files import runs
 from decisions.requests import of_lines
 from moe import tables
 from moe.errors import MoeError
-from moe.units import Unit, option
+from moe.units import BETWEEN, Unit, option
 
 RELEASE, BUDGETS, HISTORY = "out.release__night", "out.budget__line", "marts.ad_performance__line_day"
 LIKE = 0.6
@@ -52,17 +52,35 @@ def known_lines(unit: Unit) -> Lines:
     return Lines(nights[-1], newest_names(seen.to_pylist()), {r["line_id"]: cents(r["budget"]) for r in rows})
 
 
+def called(unit: Unit, subject: str) -> str:
+    """A line's name and id, for people; anything else as it is."""
+    name = names_of(unit).get(subject)
+    return f"{name} ({subject})" if name else subject
+
+
+def names_of(unit: Unit) -> dict[str, str]:
+    """Names of the lines by id, as the newest night knows them; none before the first."""
+    return known_lines(unit).names if tables.nights(HISTORY, unit.unit) else {}
+
+
 def find_line(lines: Lines, wanted: str) -> str:
-    """The id of a line given by id or by name. Raises MoeError with the nearest ones where there is none."""
+    """The id of a line given by id, by name, or by a dimension of its name that no other line has, as its campaign.
+
+    Raises MoeError with the nearest ones where there is none.
+    """
     if wanted in lines.names:
         return wanted
-    named = [line for line, name in lines.names.items() if name.casefold() == wanted.casefold()]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        raise MoeError(f"{len(named)} lines are named {wanted!r}", f"give the id of one: {', '.join(sorted(named))}")
-    scored = sorted((-likeness(wanted, f"{line} {name}"), name) for line, name in lines.names.items())
-    near = [name for score, name in scored if -score >= LIKE][:4]
+    key = wanted.casefold()
+    for named in ([line for line, name in lines.names.items() if name.casefold() == key],
+                  [line for line, name in lines.names.items() if key in name.casefold().split(BETWEEN)]):
+        if len(named) == 1:
+            return named[0]
+        if named:
+            raise MoeError(f"{len(named)} lines are named {wanted!r}",
+                           f"give the id of one: {', '.join(sorted(named))}")
+    scored = sorted((-(key in name.casefold()), -likeness(wanted, f"{line} {name}"), name)
+                    for line, name in lines.names.items())
+    near = [name for has, score, name in scored if has or -score >= LIKE][:4]
     raise MoeError(f"there is no budget line {wanted!r} (as of the night of {lines.night})",
                    f"did you mean: {', '.join(near)}?" if near else "`moe show out.budget__line` lists them")
 
@@ -76,6 +94,13 @@ def spent_in(unit: Unit, first: date, last: date) -> Decimal:
     day = seen.column("business_date")
     within = pc.and_(pc.greater_equal(day, first), pc.less_equal(day, last))
     return sum((v for v in seen.filter(within).column("spend").to_pylist() if v is not None), Decimal(0))
+
+
+def planned_in(unit: Unit, first: date, last: date) -> Decimal:
+    """What the newest night decided for a day of a period: it is not spent yet, and will be."""
+    released = tables.nights(BUDGETS, unit.unit)
+    rows = tables.read(BUDGETS, unit.unit, released[-1]).to_pylist() if released else []
+    return sum((r["budget"] for r in rows if first <= r["business_date"] <= last), Decimal(0))
 
 
 def period_total(unit: Unit, kind: Kind, day: date, total: Decimal, who: str, reason: str) -> Override:

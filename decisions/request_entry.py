@@ -47,7 +47,7 @@ def decide(unit: Unit, override_id: str, state: State, who: str, reason: str, dr
             raise MoeError(f"{found.line_id} has {had:,.2f} a day, less than the {found.amount:,.2f} asked for",
                            "refuse it, and ask for less")
         row |= {"from_amount": had - found.amount, "to_amount": gets + found.amount}
-    decided = signed(row, who, reason)
+    decided = signed(row, who, f"{reason.strip()} (asked for by {found.who}: {found.reason})" if reason.strip() else "")
     append(unit, decided, found, lambda others: _check(unit, decided, others), dry_run)
     return decided
 

@@ -34,7 +34,8 @@ def main() -> NoReturn:
     try:
         app()
     except MoeError as error:
-        err.print(Text.assemble((error.message, "red bold"), "\n", ("What to do:", "bold"), f" {error.remedy}"))
+        said = Text.assemble((error.message, "red bold"), "\n", ("What to do:", "bold"), f" {error.remedy}")
+        err.print(said, soft_wrap=True)  # a command in it stays in one piece, to be copied
         sys.exit(1)
     sys.exit(0)
 

@@ -159,6 +159,7 @@ def contract(table: str) -> Contract:
     if table not in known:
         import difflib
 
-        near = ", ".join(difflib.get_close_matches(table, known)) or "see `moe tables`"
-        raise MoeError(f"no contract for table {table}", f"did you mean: {near}?")
+        near = difflib.get_close_matches(table, known)
+        raise MoeError(f"there is no table {table}: none has a contract of that name",
+                       f"did you mean: {', '.join(near)}?" if near else "`moe tables` lists all of them")
     return known[table]

@@ -1,6 +1,7 @@
 """The marts' contracts and the metrics, read from dbt's own files, so that no schema is written twice."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -30,7 +31,7 @@ class Metric:
 
 def metrics() -> tuple[Metric, ...]:
     """The metrics of `dbt/dbt_project.yml`, the same list that dbt renders."""
-    project = yaml.safe_load((settings().dbt_project / "dbt_project.yml").read_text(encoding="utf-8"))
+    project = _read(settings().dbt_project / "dbt_project.yml")
     return tuple(Metric(name, **terms) for name, terms in project["vars"]["metrics"].items())
 
 
@@ -39,7 +40,7 @@ def mart_contracts() -> list["Contract"]:
     by_name = {metric.name: metric for metric in metrics()}
     found = []
     for path in sorted((settings().dbt_project / "models" / "marts").glob("*.yml")):
-        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+        for model in _read(path).get("models", []):
             try:
                 found.append(_contract(model, by_name))
             except (KeyError, TypeError) as error:
@@ -47,6 +48,15 @@ def mart_contracts() -> list["Contract"]:
                                "give a description, data types and a primary key; compare with "
                                "dbt/models/marts/order__day.yml") from error
     return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise MoeError(f"{path} is not readable YAML: {error}",
+                       "mend it; `dbt parse` in dbt/ shows the same") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _contract(model: dict[str, Any], by_name: dict[str, Metric]) -> "Contract":

@@ -29,6 +29,8 @@ AFTER_LIVE = ("online", "report", "follow")
 "Steps after `make_live`: a failure of theirs says nothing about whether the release went live."
 PATIENT = "?timeout=60"
 "Seconds that one of Airflow's processes waits for another one's write to SQLite; 5 fail beside a busy scheduler."
+NOT_OURS = ("Could not import graphviz", "The `airflow.utils.operator_helpers", "fetch_arrow_table")
+"How the warnings begin that no user of ours can act on."
 MOST_TABLES = 3
 "Tables named in a job's line; `moe ledger` has them all."
 
@@ -63,6 +65,8 @@ def environment(desk: str = "") -> dict[str, str]:
         database: shared or f"sqlite:///{home / 'airflow.db'}{PATIENT}",
         "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # what our packages warn their own makers of, and Airflow of a drawing that nobody asked for
+        "PYTHONWARNINGS": ",".join(f"ignore:{text}" for text in NOT_OURS),
         # no package of ours reports to its makers
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -128,7 +132,7 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
         _print_failure(out, show.failed, unit, night, Path(log.name))
         return 1
     _print_decided(out, found, night, unit)
-    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s")
+    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s", markup=False)
     return 0
 
 
@@ -175,6 +179,8 @@ def _job_text(records: list[dict[str, Any]]) -> str:
     shown = [f"{count:,} {table}" for count, table in rows[:MOST_TABLES]]
     if len(rows) > MOST_TABLES:
         shown.append(f"{len(rows) - MOST_TABLES} more")
+    if not shown:
+        shown = ["pages written"]  # `docs` and `report` have no tables
     return (f"{len(records)} nights; " if len(records) > 1 else "") + ", ".join(shown)
 
 
@@ -235,7 +241,7 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
                   f"{night + timedelta(days=1)}, {release['bids']} bids: {state}", style="bold")
         out.print(f"Look further: moe show out.budget__line {which}\n"
                   f"              moe show out.bid__line_segment {which}\n"
-                  f"              moe release show --unit {asked}")
+                  f"              moe release show --unit {asked}", markup=False)
     page = settings().report(unit.unit, night) / "index.html"
     if page.exists():
         out.print(f"Report: {page.as_uri()}")

@@ -40,11 +40,13 @@ def set_total(
     amount = amount_of(found, total, currency)
     row = plan.period_total(found, kind, day, amount, who, reason)
     plan.add(found, row, dry_run)
-    spent = plan.spent_in(found, plan.bounds_of(kind, day)[0], row.until)
-    days = (row.until - row.entered_on).days
+    first = plan.bounds_of(kind, day)[0]
+    spent, planned = plan.spent_in(found, first, row.until), plan.planned_in(found, first, row.until)
+    days, since = (row.until - row.entered_on).days, row.entered_on + timedelta(days=1)
     say(found, row, dry_run)
-    plain.print(f"{spent:,.2f} of it is spent; over the {days} days from {row.entered_on + timedelta(days=1)} that is "
-                f"{max(amount - spent, Decimal(0)) / days:,.2f} a day (without it: {found.budget.total:,.2f}).")
+    plain.print(f"{spent:,.2f} of it is spent, {planned:,.2f} is decided for the day before {since}; over the {days} "
+                f"days from {since} that is {max(amount - spent - planned, Decimal(0)) / days:,.2f} a day (without it: "
+                f"{found.budget.total:,.2f}).")
 
 
 def _period(month: str, quarter: str) -> tuple[str, date]:
@@ -115,7 +117,7 @@ def show(
 ) -> None:
     """Show what holds in the next night, and what is planned for later."""
     found, kept = unit_of(unit), import_module("decisions.override_file")
-    night = entry().next_night(found)
+    night, names = entry().next_night(found), entry().names_of(found)
     title = f"{found.name}: as the night of {night} will know it, amounts in {found.currency}"
     table = Table(Column("id", no_wrap=True), "what", "line", Column("amount", no_wrap=True, justify="right"),
                   Column("until", no_wrap=True), "who and why", Column("", no_wrap=True), title=title)
@@ -123,7 +125,7 @@ def show(
         told = state(row, night)
         if told != "over" or every:
             amount = "as it is" if row.amount is None else f"{row.amount:,.2f}"
-            subjects = " → ".join(filter(None, (row.line_id, row.to_id))) or "all"
+            subjects = " → ".join(names.get(side, side) for side in (row.line_id, row.to_id) if side) or "all"
             table.add_row(row.override_id, row.kind.replace("_", " "), subjects, amount, str(row.until),
                           f"{row.who}: {row.reason}", told)
     out.print(table if table.rows else f"Nothing is planned for {found.name}: {kept.path_of(found)}",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from moe.commands.options import UnitOption, Who, unit_of
-from moe.plan_words import Amount, Currency, DryRun, Reason, Until, amount_of
+from moe.plan_words import Amount, Currency, DryRun, Reason, Until, amount_of, entry
 from moe.terminal import plain
 from moe.units import option
 
@@ -22,15 +22,18 @@ def request(
     found = unit_of(unit)
     row = _entry().request(found, giver, receiver, amount_of(found, amount, currency), until.date(), who, reason,
                            dry_run)  # fmt: skip
+    sides = " to ".join(entry().called(found, side) for side in (row.line_id, row.to_id))
     plain.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.amount:,.2f} {found.currency} a day "
-                f"from {row.line_id} to {row.to_id}, until {row.until}, waits for approval. "
+                f"from {sides}, until {row.until}, waits for approval. "
                 f"To decide: moe plan approve {row.override_id} --unit {option(found.unit)}")  # fmt: skip
 
 
 def approve(asked: Asked, who: Who, reason: Reason, unit: UnitOption = "", dry_run: DryRun = False) -> None:
     """Approve a request: from the next night on it limits both sides."""
-    row = _entry().decide(unit_of(unit), asked, "approved", who, reason, dry_run)
-    said = f"{row.line_id} gets at most {row.from_amount:,.2f} a day, {row.to_id} at least {row.to_amount:,.2f}"
+    found = unit_of(unit)
+    row = _entry().decide(found, asked, "approved", who, reason, dry_run)
+    giver, receiver = (entry().called(found, side) for side in (row.line_id, row.to_id))
+    said = f"{giver} gets at most {row.from_amount:,.2f} a day, {receiver} at least {row.to_amount:,.2f}"
     plain.print(f"{'would approve' if dry_run else 'approved'} {asked}: {said}, until {row.until}")
 
 

@@ -25,7 +25,7 @@ AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,2})?")
 
 def say(unit: Unit, row: Any, dry_run: bool) -> None:
     amount = "the budget that it has" if row.amount is None else f"{row.amount:,.2f} {unit.currency}"
-    on, since = f" on {row.line_id}" if row.line_id else "", row.entered_on + timedelta(days=1)
+    on, since = f" on {entry().called(unit, row.line_id)}" if row.line_id else "", row.entered_on + timedelta(days=1)
     plain.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
                 f"{on}, from {since} to {row.until}. "
                 f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}")

@@ -8,6 +8,8 @@ from moe import publish, tables
 from moe.errors import PublishError
 from moe.units import option
 
+RELEASE = "out.release__night"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -27,7 +29,11 @@ def make_live(
     A held candidate is refused, and so is an older night unless `back` (a roll-back). Making live what is
     live already moves nothing.
     """
-    row = tables.read("out.release__night", unit, night).to_pylist()[0]
+    live = publish.live("release", unit)
+    if back and (live is None or night.isoformat() not in {e.moved_to for e in publish.log("release", unit)}):
+        raise PublishError(f"{night} was never live for {unit}", "see `moe release show` for nights that were")
+    _demand(unit, night)
+    row = tables.read(RELEASE, unit, night).to_pylist()[0]
     budgets = tables.read("out.budget__line", unit, night)
     if row["held"] and not back:
         raise PublishError(f"the candidate of {night} is held: {row['hold_reason']}",
@@ -36,9 +42,6 @@ def make_live(
     if total != row["total"]:
         raise PublishError(f"the budgets of {night} add up to {total}, the release says {row['total']}",
                            f"run `moe run allocate bid release --unit {option(unit)} --date {night}` again")
-    live = publish.live("release", unit)
-    if back and (live is None or night.isoformat() not in {e.moved_to for e in publish.log("release", unit)}):
-        raise PublishError(f"{night} was never live for {unit}", "see `moe release show` for nights that were")
     was = live.moved_to if live else None
     if was == night.isoformat():
         return f"{unit}: {night} is live already, nothing moved"
@@ -55,6 +58,7 @@ def make_live(
 
 def diff(unit: str, night: date) -> list[Difference]:
     """Budget lines of the live release beside those of a night's candidate, the largest change first."""
+    _demand(unit, night)
     live = publish.live("release", unit)
     was = tables.read("out.budget__line", unit, date.fromisoformat(live.moved_to)).to_pylist() if live else []
     now = tables.read("out.budget__line", unit, night).to_pylist()
@@ -64,3 +68,12 @@ def diff(unit: str, night: date) -> list[Difference]:
     zero = Decimal("0.00")
     rows = [Difference(i, name, before.get(i, zero), after.get(i, zero)) for i, name in names.items()]
     return sorted(rows, key=lambda r: (-abs(r.candidate - r.live), r.line_id))
+
+
+def _demand(unit: str, night: date) -> None:
+    """Raises PublishError, with the nights that there are, where a night has decided nothing."""
+    decided = tables.nights(RELEASE, unit)
+    if night not in decided:
+        there = f"the newest that have one: {', '.join(map(str, decided[:-4:-1]))}; " if decided else ""
+        raise PublishError(f"the night of {night} has no release for {unit}",
+                           f"{there}`moe nightly --no-publish --unit {option(unit)} --date {night}` decides it")

@@ -83,8 +83,10 @@ def read(table: str, unit: str, night: date) -> pa.Table:
     """One partition as an Arrow table. Raises MissingInput where it is not there."""
     path = partition(table, unit, night)
     if not path.exists():
+        have = nights(table, unit)
+        span = f"; it holds {have[0]} to {have[-1]}" if have else ""
         raise MissingInput(
-            f"{table} has no partition of {night} for unit {unit}",
+            f"{table} has no partition of {night} for unit {unit}{span}",
             f"run `moe jobs` to see which job writes it, then `moe run <job> --unit {option(unit)} --date {night}`",
         )
     return read_file(path)

@@ -24,6 +24,8 @@ TAKEN = {"expected", "so_far", "naive", "seasonal_naive"}
 "Names in out.forecast__day that no scenario may have."
 
 Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
+BETWEEN = " · "
+"Stands between the dimensions of a budget line's name."
 
 
 class _Part(BaseModel):
@@ -252,6 +254,8 @@ def load_unit(name_or_path: str) -> Unit:
     path = unit_file(name_or_path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise MoeError(f"{path} holds no keys", "see docs/how-to/bring-your-own-exports.md for what it needs")
         unit = Unit(**raw, folder=path.parent)
     except ValidationError as error:
         raise MoeError(f"{path}: {key_faults(error)}", "see docs/how-to/bring-your-own-exports.md") from error

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from moe import tables
 from moe.contracts import Contract
 from moe.errors import FileFault
-from moe.units import Unit
+from moe.units import BETWEEN, Unit
 
 UNPLACED = "unplaced"
 _ADDED = {
@@ -94,7 +94,7 @@ def _line(unit: Unit) -> tuple[str, str]:
     names = ", ".join("g.campaign_name" if part == "campaign_id" else f'g."{part}"'
                       for part in unit.line if part != "account_id" or len(unit.line) == 1)
     return (f"case when {complete} then concat_ws(' / ', {parts}) else '{UNPLACED}' end",
-            f"case when {complete} then concat_ws(' · ', {names}) else '{UNPLACED}' end")
+            f"case when {complete} then concat_ws('{BETWEEN}', {names}) else '{UNPLACED}' end")
 
 
 def pseudonymise(rows: pa.Table, target: Contract, key: bytes) -> pa.Table:

@@ -14,6 +14,9 @@ from moe.units import Source
 from sources.files import Delivered, quoted, read
 from sources.mapping import Mapping, expression
 
+SEPARATORS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
+"""What spreadsheets write between columns where people write decimals with a comma."""
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -27,14 +30,14 @@ def deliver(source: Source, mapping: Mapping, night: Night) -> Delivery:
     """Read what a source hands over in a night. Raises FileFault."""
     base = night.unit.resolve(source.path, night.date)
     if mapping.delivery == "once":
-        file = _completed(_export(mapping, base), mapping)
+        file = _export(mapping, base)
         _check_columns(file, source, mapping)
-        return _slice(file, mapping, night)
+        return _slice(_completed(file, mapping), mapping, night)
     found = {name: read(name, base / file.path if file.path else base, file.path, file.may_be_empty)
              for name, file in mapping.files.items()}
-    files = {name: _completed(file, mapping) for name, file in found.items()}
-    for file in files.values():
+    for file in found.values():
         _check_columns(file, source, mapping)
+    files = {name: _completed(file, mapping) for name, file in found.items()}
     return Delivery(files, [night.date - timedelta(days=d) for d in reversed(range(mapping.window_days))])
 
 
@@ -49,9 +52,12 @@ def _completed(file: Delivered, mapping: Mapping) -> Delivered:
 
 def _check_columns(file: Delivered, source: Source, mapping: Mapping) -> None:
     terms = mapping.landing(source.name, file.name)
-    missing = [c.name for c in terms.columns if c.name not in file.columns]
+    missing = [c.name for c in terms.columns if c.name not in (*file.columns, *mapping.optional)]
     if missing:
+        (first, *others) = file.columns
+        other = next((word for sign, word in SEPARATORS.items() if sign in first and not others), "")
         raise FileFault(f"{file.path} has no column {', '.join(missing)}; it has: {', '.join(file.columns)}",
+                        f"its separator seems to be the {other}: save or export it with commas" if other else
                         "ask the source for the columns, or change the mapping")
 
 

@@ -16,6 +16,8 @@ from moe.errors import FileFault, MissingFile
 
 HEADER_ROW = 1
 ROW, FILE = "_row", "_file"
+WORKBOOK = b"PK\x03\x04"
+"First bytes of a zip file, which a workbook (.xlsx, .ods) is."
 _AGAIN = "ask the source to deliver it again, then run again"
 
 
@@ -71,6 +73,9 @@ def _csv(path: Path) -> tuple[pa.Table, list[tuple[int, str]], bool]:
     try:
         with pa.input_stream(str(path)) as stream:
             data = stream.read()
+        if data.startswith(WORKBOOK):
+            raise FileFault(f"{path} is a spreadsheet or another packed file, no CSV",
+                            "save or export it as CSV (UTF-8), then run again")
         header = _header(path, data)
         if b"\n" not in data:
             return pa.table({name: pa.array([], pa.string()) for name in header}), [], True

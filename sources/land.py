@@ -96,7 +96,8 @@ def _stop_above_share(name: str, mapping: Mapping, delivered: Delivery, gated: G
             raise FileFault(
                 f"{name}, {delivered.files[file].path} of {night.date}: {bad:,} of {total:,} rows break the contract "
                 f"({bad / total:.1%}, allowed {share:.1%}). Examples: {examples}",
-                "mend the delivery, or raise failure_share in its contract; nothing was replaced",
+                "mend the rows named and run again; where so many faulty rows are normal, raise failure_share in the "
+                "contract; nothing was replaced",
             )
 
 

@@ -24,7 +24,7 @@ from decisions.preferences import solve_preferred
 from decisions.requests import of_groups, of_lines
 from moe.errors import MoeError
 from moe.jobs import Night
-from moe.units import Budget
+from moe.units import Budget, option
 
 CLOSED = 1e-6
 "Outcome that is nothing to anybody."
@@ -55,7 +55,9 @@ def ask(
         money = money_of(in_force, rows, budgeted(past), night, least_of(groups, lines.ids, floor, limits))
     except ValueError as error:
         raise MoeError(f"overrides of {night.unit.unit}: {error}",
-                       "mend the row in the unit's overrides file; the live release stays") from error
+                       "`moe plan end ID` ends one; or mend the row in the unit's overrides file. Then hand the file "
+                       f"over again: moe run land --unit {option(night.unit.unit)} --date {night.date} --replace; "
+                       "the live release stays") from error
     fitted = curves_of(curves, lines.ids)
     parts = Parts(night, lines, groups, people, limits, floor, cap, supported(fitted, budget, lines.previous, limits),
                   money, fitted, factors(demand, lines.ids, night.decided_day, len(money.even)),

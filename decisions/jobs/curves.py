@@ -50,7 +50,7 @@ def curves(
             [(line, line, platform) for line, platform in sorted(platforms.items())],
             [r["line_id"] for r in rows],
             days,
-            np.array([float(r["spend"]) for r in rows]),
+            np.array([np.nan if r["spend"] is None else float(r["spend"]) for r in rows]),
             outcome,
             known=share,
             clicks=np.array([np.nan if r["clicks"] is None else float(r["clicks"]) for r in rows]),

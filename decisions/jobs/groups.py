@@ -12,6 +12,7 @@ from decisions.plan import Group
 from decisions.plan.problem import IntArray
 from decisions.reasons import Reason
 from decisions.rows import table_of
+from moe.errors import MoeError
 from moe.jobs import Night
 from moe.units import Unit
 
@@ -25,8 +26,11 @@ LINE_LIMITS = {
 
 
 def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group]:
-    """The unit's groups over tonight's `lines`; `names` are theirs for people, by id."""
-    return [
+    """The unit's groups over tonight's `lines`; `names` are theirs for people, by id.
+
+    Raises MoeError where a group must spend and no line is in it.
+    """
+    groups = [
         Group(
             group.name,
             [line for line in lines if names_it(group.lines, line, names.get(line, line))],
@@ -37,6 +41,14 @@ def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group
         )
         for group in unit.budget.groups
     ]
+    parents = {group.parent for group in groups}
+    for said, group in zip(unit.budget.groups, groups, strict=True):
+        if said.floor and not group.lines and group.name not in parents:
+            raise MoeError(f"the group {said.name} must get {said.floor} a day, and no budget line of tonight is "
+                           f"{' or '.join(said.lines)}",
+                           f"mend its `lines` or its floor in {unit.folder}/unit.yml; `moe show out.budget__line` "
+                           "lists ids and names; the live release stays")
+    return groups
 
 
 def least_of(groups: list[Group], lines: list[str], floor: IntArray, limits: LineLimits) -> int:

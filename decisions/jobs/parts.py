@@ -77,8 +77,8 @@ class Parts:
             risk_of(budget.risk), interactions_of(budget.interactions, lines.texts, 100 * self.curves.typical_spend),
         )  # fmt: skip
         notes = [] if allowed.widened_step is None else [
-            f"The usual step of {budget.max_step:.0%} a night cannot reach tonight's total and limits: every line may "
-            f"move by up to {allowed.widened_step:.0%} tonight."]  # fmt: skip
+            f"The usual step of {100 * budget.max_step:.3g}% a night cannot reach tonight's total and limits: every "
+            f"line may move by up to {100 * allowed.widened_step:.3g}% tonight."]  # fmt: skip
         tomorrow = replace(self.curves, a=self.curves.a * self.factor[0])
         return Asked(problem, lines, money, tomorrow, allowed, self.limits, support, (*notes, *money.notes),
                      budget.product_lines)  # fmt: skip

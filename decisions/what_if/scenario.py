@@ -14,7 +14,7 @@ from decisions.names import likeness, lines_of
 from decisions.what_if.asked import SETTINGS, Asked
 from decisions.what_if.tree import with_group
 from moe.errors import MoeError, key_faults
-from moe.units import Budget, Group
+from moe.units import BETWEEN, Budget, Group
 
 WHO = "what-if"
 DAYS = 366
@@ -65,17 +65,17 @@ def apply(asked: Sequence[Asked], now: Scenario, world: World) -> Scenario:
 def find(wanted: str, limit: str, groups: Sequence[Group], world: World) -> tuple[str, str]:
     """Whom a name means: ('group' | 'platform' | 'line', its name or id).
 
-    A whole name goes before a part of one, a group before a platform before a line; only lines are locked.
+    A whole name goes before one of a line's dimensions (its campaign, its region), that before a part of one, a group
+    before a platform before a line; only lines are locked.
     """
     levels = [("group", {g.name: g.name for g in groups}), ("platform", {p: p for p in world.platforms}),
               ("line", {line: line for line in world.names}), ("line", world.names)]
     if limit == "lock":
         levels = levels[2:] + levels[:2]
     key = wanted.casefold()
-    for whole in (True, False):
+    for fits in (key.__eq__, lambda text: key in text.split(BETWEEN), lambda text: key in text):
         for kind, known in levels:
-            texts = ((at, text.casefold()) for at, text in known.items())
-            hits = sorted(at for at, text in texts if (key == text if whole else key in text))
+            hits = sorted(at for at, text in known.items() if fits(text.casefold()))
             if len(hits) == 1:
                 return kind, hits[0]
             if hits:

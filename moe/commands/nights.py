@@ -65,7 +65,7 @@ def jobs() -> None:
 
     table = Table("job", "reads", "writes", "engine", "needs D−1")
     for job in JOBS:
-        reads = "\n".join(f"{r.table} ({r.how.replace('_', ' ')})" for r in job.reads.values())
+        reads = "\n".join(dict.fromkeys(f"{r.table} ({r.how.replace('_', ' ')})" for r in job.reads.values()))
         table.add_row(job.name, reads, "\n".join(job.writes), job.engine, "yes" if job.needs_night_before else "")
     out.print(table)
 

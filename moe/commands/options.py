@@ -9,7 +9,8 @@ from moe.errors import MoeError
 from moe.settings import settings
 from moe.units import Unit, load_unit
 
-UnitOption = Annotated[str, typer.Option("--unit", help="A unit's name, or the path of its unit.yml.")]
+UnitOption = Annotated[str, typer.Option(
+    "--unit", help="A unit's name, or the path of its unit.yml (default: MOE_UNIT, or the shipped advertiser).")]
 DateOption = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night D.")]
 Who = Annotated[str, typer.Option(help="Who decides.")]
 Reason = Annotated[str, typer.Option(help="Why.")]
@@ -18,6 +19,11 @@ Reason = Annotated[str, typer.Option(help="Why.")]
 def unit_of(name: str) -> Unit:
     """The unit of the option, or the settings' own."""
     return load_unit(name or settings().unit)
+
+
+def at(instant: str) -> str:
+    """An instant (ISO 8601, UTC) to the minute, for people."""
+    return instant[:16].replace("T", " ")
 
 
 def day_of(value: datetime | None) -> date:

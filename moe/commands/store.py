@@ -28,7 +28,7 @@ def tables(unit: UnitOption = "") -> None:
 
 
 def show(
-    table: str,
+    table: Annotated[str, typer.Argument(help="Its name, such as out.budget__line: see `moe tables`.")],
     day: DateOption = None,
     unit: UnitOption = "",
     rows: Annotated[int, typer.Option(help="Rows to show.")] = 20,
@@ -36,8 +36,11 @@ def show(
 ) -> None:
     """Show a table's partition of a night (the newest where no --date is given)."""
     from moe import tables as store
+    from moe.contracts import contract
 
     name = unit_of(unit).unit
+    if table not in store.tables():
+        contract(table)  # says which names are near
     nights = store.nights(table, name)
     if day is None and not nights:
         raise MoeError(f"{table} holds nothing for unit {name}", "see `moe tables`")

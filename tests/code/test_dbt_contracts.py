@@ -54,3 +54,13 @@ def test_an_incomplete_mart_is_named(missing: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Settings, "dbt_project", tmp_path)
     with pytest.raises(MoeError, match=rf"order__day lacks '{missing}'"):
         mart_contracts()
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(settings().dbt_project / "models", tmp_path / "models")
+    shutil.copy(settings().dbt_project / "dbt_project.yml", tmp_path)
+    mart = tmp_path / "models" / "marts" / "order__day.yml"
+    mart.write_text(f"{mart.read_text()}\n      - name: new_column\n")
+    monkeypatch.setattr(Settings, "dbt_project", tmp_path)
+    with pytest.raises(MoeError, match=r"order__day.yml is not readable YAML"):
+        mart_contracts()

@@ -305,6 +305,14 @@ def test_a_spend_that_cannot_be_stops_the_night_by_line_and_day(spend: Decimal |
     with pytest.raises(MoeError, match=f"the spend of line 'alpha' on 2026-06-25 {message}") as told:
         ask(Night(unit(), D), past, CURVES, empty("out.budget__line"), said_of([]))
     assert "live release stays" in told.value.remedy
+    with pytest.raises(MoeError, match="line 'alpha' on 2026-06-25: spend is"):
+        fitted_curves(Night(unit(), D), past)
+
+
+def test_a_group_that_must_spend_and_has_no_line_is_told_by_its_name() -> None:
+    groups = [{"name": "Bing", "lines": ["bing / *"], "floor": "10.00"}]
+    with pytest.raises(MoeError, match=r"group Bing must get 10.00 a day, and no budget line of tonight is bing / \*"):
+        ask(Night(unit(groups=groups), D), history(), CURVES, empty("out.budget__line"), said_of([]))
 
 
 @pytest.mark.parametrize(("budget", "message"), [

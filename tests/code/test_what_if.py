@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from decisions.what_if import Answer, ask
 from decisions.what_if.asked import asked
+from decisions.what_if.scenario import World
+from decisions.what_if.scenario import find as find_subject
 from decisions.what_if.tree import lines_of, with_group
 from moe import frames, runner, tables
 from moe.cli import app
@@ -170,6 +172,15 @@ def test_nothing_is_written(decided: Path) -> None:
     ask(world.unit(), None, ["total=+5%", "google.cap=500"])
     ask(world.unit(), None, ["google.total=800"])
     assert all_files() == there
+
+
+def test_a_campaign_s_own_name_goes_before_longer_ones_that_hold_it() -> None:
+    names = {"g / 1": "google_ads · Brand | West", "g / 2": "google_ads · Non-Brand | West"}
+    known = World(D, Decimal(100), names, {"google_ads": set(names)}, {})
+    assert find_subject("brand | west", "cap", (), known) == ("line", "g / 1")
+    assert find_subject("google_ads", "cap", (), known) == ("platform", "google_ads")
+    with pytest.raises(MoeError, match="can mean 2 lines"):
+        find_subject("rand", "cap", (), known)
 
 
 def test_the_same_question_has_the_same_answer(decided: Path) -> None:

@@ -144,6 +144,15 @@ def test_a_missing_column(tmp_path: Path, name: str) -> None:
     refused(unit, f"{path} has no column cost", "ask the source for the column")
 
 
+def test_a_csv_with_semicolons_and_a_workbook_are_told_as_what_they_are(tmp_path: Path) -> None:
+    unit, path = prepared(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b",", b";"))
+    refused(unit, "has no column", "its separator seems to be the semicolon")
+    path.write_bytes(b"PK\x03\x04" + whole)
+    refused(unit, f"{path} is a spreadsheet", "as CSV")
+
+
 @pytest.mark.parametrize("header", [b"day,account,campaign,device,clicks,clicks", b"day,Clicks,clicks", b""])
 def test_a_header_that_names_a_column_twice_or_none(tmp_path: Path, header: bytes) -> None:
     unit, path = prepared(tmp_path)

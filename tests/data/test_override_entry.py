@@ -80,7 +80,7 @@ def file(unit: Unit) -> Path:
 
 def test_a_lock_is_honoured_from_the_next_night_until_its_end(unit: Unit) -> None:
     said = moe(unit, "lock", "brand", "120.50", "--until", "2026-03-04", *SIGNED)
-    assert "wrote lock-2026-03-02: lock of 120.50 EUR on a / brand, from 2026-03-03 to 2026-03-04." in said
+    assert "wrote lock-2026-03-02: lock of 120.50 EUR on Brand (a / brand), from 2026-03-03 to 2026-03-04." in said
     land(unit, D1, D2, D3, D4)
     assert in_force(unit, D1) == []
     for night in (D2, D3):
@@ -113,7 +113,8 @@ def test_a_plan_that_no_night_has_seen_is_ended_in_its_place(unit: Unit) -> None
 
 def test_a_months_total_sets_the_nights_total_from_its_first_day(unit: Unit) -> None:
     said = moe(unit, "set", "--month", "2026-03", "--total", "3100.00", *SIGNED)
-    assert "120.50 of it is spent; over the 29 days from 2026-03-03 that is 102.74 a day (without it: 100.00)" in said
+    assert "120.50 of it is spent, 100.00 is decided for the day before 2026-03-03" in said
+    assert "over the 29 days from 2026-03-03 that is 99.29 a day (without it: 100.00)" in said
     moe(unit, "set", "--month", "2026-04", "--total", "6000", *SIGNED)
     march, april = history(unit)
     assert (april.entered_on, april.until) == (date(2026, 3, 31), date(2026, 4, 30))
@@ -126,6 +127,18 @@ def test_a_months_total_sets_the_nights_total_from_its_first_day(unit: Unit) -> 
         held = [o.override_id for o in active([march, april], night)]
         wanted = (night + timedelta(days=1)).strftime("total-%Y-%m")
         assert held == ([wanted] if wanted != "total-2026-05" else []), "one month at a time, and no gap between"
+
+
+def test_a_line_is_found_by_its_campaign_alone_where_no_other_line_has_it() -> None:
+    names = {"g / 1": "google_ads · Brand | West", "g / 2": "google_ads · Non-Brand | West",
+             "m / 1": "meta_ads · Loyal | West"}
+    lines = plan.Lines(D1, names, {})
+    for wanted in ("brand | west", "google_ads · Brand | West"):
+        assert plan.find_line(lines, wanted) == "g / 1"
+    with pytest.raises(MoeError, match="2 lines are named 'google_ads'"):
+        plan.find_line(lines, "google_ads")
+    with pytest.raises(MoeError, match="did you mean: meta_ads · Loyal"):
+        plan.find_line(lines, "Loyal | We")
 
 
 @pytest.mark.parametrize(("words", "message", "remedy"), [

@@ -42,16 +42,18 @@ def test_a_request_waits_is_approved_with_what_it_means_and_stays_on_record(
 ) -> None:
     land(unit, D1)
     said = moe(unit, *ASK, *SIGNED)
-    assert "request-2026-03-02: 20.00 EUR a day from north to a / generic, until 2026-03-09, waits for approval" in said
+    assert "request-2026-03-02: 20.00 EUR a day from north to Generic (a / generic), until 2026-03-09, waits" in said
     monkeypatch.setattr("moe.plan.out", Console(width=200))
     assert "waits for approval" in moe(unit, "show")
     land(unit, D1, D2)  # the first night again: its delivery is the same, though the file has more columns
     assert states(unit, D2) == [("request-2026-03-02", "requested", None, None)]
     decided(D2)
     said = moe(unit, "approve", "request-2026-03-02", "--who", "ben", "--reason", "Agreed")
-    assert "north gets at most 30.00 a day, a / generic at least 70.00" in said
+    assert "north gets at most 30.00 a day, Generic (a / generic) at least 70.00" in said
     land(unit, D2, D3)
     assert states(unit, D2)[0][1] == "requested", "what held in a night stays"
+    (_, waited, agreed) = history(unit)
+    assert (waited.who, agreed.who) == ("ana", "ben") and agreed.reason == f"Agreed (asked for by ana: {SIGNED[3]})"
     assert states(unit, D3) == [("request-2026-03-02", "approved", Decimal("30.00"), Decimal("70.00"))]
     assert read(QUARANTINE, unit, D3) == [] and len(active(history(unit), D3)) == 3
     with pytest.raises(MoeError, match="is approved already"):
@@ -115,7 +117,7 @@ def test_a_request_is_checked_against_what_starts_later(unit: Unit) -> None:
 def test_a_quarter_and_a_target_are_rows_of_the_same_file(unit: Unit) -> None:
     said = moe(unit, "set", "--quarter", "2026-q1", "--total", "3000", *SIGNED)
     assert "wrote total-2026-q1: quarterly total of 3,000.00 EUR, from 2026-03-03 to 2026-03-31" in said
-    assert "120.50 of it is spent; over the 29 days" in said
+    assert "120.50 of it is spent, 100.00 is decided for the day before 2026-03-03; over the 29 days" in said
     with pytest.raises(MoeError, match=r"total-2026-q1 sets that quarter to 3,000\.00 already"):
         moe(unit, "set", "--quarter", "2026-Q1", "--total", "4000", *SIGNED)
     moe(unit, "target", "2.5", "--until", "2026-03-20", *SIGNED)

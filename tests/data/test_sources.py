@@ -476,3 +476,21 @@ def test_bid_landscapes_land_beside_the_report_in_the_unit_s_currency(tmp_path: 
         (Decimal("0.45"), Decimal("0.5"), Decimal("2.25")), (Decimal("0.9"), Decimal(1), Decimal("8.1"))]
     assert {(r["line_id"], r["currency"], r["source"]) for r in found} == {("brand", "EUR", "simulations")}
     assert len(known(unit, D1)) == 1
+
+
+@pytest.mark.parametrize("path", [
+    "google_ads/{night}/ad_stats.csv", "meta_ads/{night}/basic_ad_actions.csv",
+    "meta_ads/{night}/basic_ad_action_values.csv",
+])
+def test_a_file_whose_rows_stand_twice_is_refused_and_not_counted_twice(
+    advertiser: tuple[Unit, Path], path: str
+) -> None:
+    unit, deliveries = advertiser
+    file = deliveries / path.format(night=NIGHT)
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole + whole.split(b"\n", 1)[1])
+        with pytest.raises(FileFault, match="duplicated key"):
+            run(find(["land"]), unit, [NIGHT], replace=True)
+    finally:
+        file.write_bytes(whole)
