@@ -132,7 +132,7 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
         _print_failure(out, show.failed, unit, night, Path(log.name))
         return 1
     _print_decided(out, found, night, unit)
-    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s", markup=False)
+    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s")
     return 0
 
 
@@ -241,7 +241,7 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
                   f"{night + timedelta(days=1)}, {release['bids']} bids: {state}", style="bold")
         out.print(f"Look further: moe show out.budget__line {which}\n"
                   f"              moe show out.bid__line_segment {which}\n"
-                  f"              moe release show --unit {asked}", markup=False)
+                  f"              moe release show --unit {asked}")
     page = settings().report(unit.unit, night) / "index.html"
     if page.exists():
         out.print(f"Report: {page.as_uri()}")
