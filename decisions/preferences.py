@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from decisions.names import names_it
-from decisions.plan import Front, Interactions, Plan, Problem, Risk, front, solve
+from decisions.plan import Front, Interactions, Problem, Risk, front
+from decisions.plan.problem import FloatArray
 from moe.errors import MoeError
 from moe.preferences import Interaction, ProductLines, RiskChoice
+
+LEAST = 1e-4
+"Weight of a product line that counts nothing, where all add up to 1: of equal plans the one that is better for it."
 
 
 def matching(patterns: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray[np.int64]:
@@ -44,24 +48,26 @@ def interactions_of(
     return Interactions(shares, usual) if shares.any() else None
 
 
-def solve_preferred(
-    problem: Problem, product_lines: ProductLines | None, texts: Sequence[Sequence[str]], *, points: int = 12
-) -> tuple[Plan, Front | None]:
-    """The plan, and the front that it lies on where product lines compete.
+def preferred(
+    problem: Problem, product_lines: ProductLines, texts: Sequence[Sequence[str]], *, points: int = 12
+) -> tuple[FloatArray, Front]:
+    """What a unit of each line's outcome counts (n,) at the chosen point of the product lines' front, and the front.
 
-    The night's plan keeps the problem's measure of risk, with the weights of the chosen point; the front itself is of
-    expected outcomes. Raises MoeError for a product line that no budget line fits, Infeasible as `solve` does.
+    The front is of expected outcomes; a plan with these weights keeps the problem's own measure of risk. They are
+    sized such that the chosen plan counts for as much as without them, and so prices of money stay near the unit's
+    own. Raises MoeError for a product line that no budget line fits, Infeasible as `solve` does.
     """
-    if product_lines is None:
-        return solve(problem), None
     names = np.array(problem.names, dtype=object)
     lines = {name: names[matching(patterns, texts)].tolist() for name, patterns in product_lines.lines.items()}
     if empty := sorted(name for name, own in lines.items() if not own):
         raise MoeError(f"no budget line is of the product line {', '.join(empty)}",
                        "mend its patterns under budget.product_lines in the unit's unit.yml")  # fmt: skip
     found = front(replace(problem, risk=Risk()), lines, weights=product_lines.weights, points=points)
+    weights, values = found.chosen.weights, found.chosen.values
+    counted = sum(weights[name] * values[name] for name in lines)
+    size = sum(values.values()) / counted if counted > 0 else 1.0
     counts = np.zeros(len(names))
     for name, own in lines.items():
-        counts[np.isin(names, own)] += found.chosen.weights[name]
+        counts[np.isin(names, own)] += size * max(weights[name], LEAST)
     base = np.ones(len(names)) if problem.weights is None else np.asarray(problem.weights)
-    return solve(replace(problem, weights=base * counts)), found
+    return base * counts, found

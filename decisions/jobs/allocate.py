@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from decisions.allocation import Allocation
 from decisions.amounts import money
-from decisions.jobs.ask import ask, solved
+from decisions.jobs.ask import ask, preferred_by, solved
 from decisions.jobs.front_table import front_table
 from decisions.jobs.groups import limit_prices
 from decisions.jobs.plan_table import period_columns, plan_table
@@ -26,8 +26,8 @@ def allocate(
     The steps start from the candidate of D-1 (`before`); on a store's first night from the mean spend of the
     last 7 days.
     """
-    asked = ask(night, history, curves, before, overrides, demand, past, drawn)
-    plan, front = solved(asked)
+    asked, front = preferred_by(ask(night, history, curves, before, overrides, demand, past, drawn))
+    plan = solved(asked)
     best = first_day(asked, plan)
     reasons = reason(asked.previous, best, asked.bounds, asked.curves, asked.limits, asked.support,
                      currency=_word(night.unit.currency), weights=asked.unit_lines.weights)  # fmt: skip
@@ -51,8 +51,7 @@ def first_day(asked: Asked, plan: Plan) -> Allocation:
 
     Its value counts each line's worth, its lines' prices are in the objective itself, as their curves are.
     """
-    weights, budget = asked.unit_lines.weights, plan.cents[0]
-    money_price = plan.money_price[0] / weights
+    budget, money_price = plan.cents[0], plan.money_price[0]
     lower, upper = asked.bounds.lower_cents, asked.bounds.upper_cents
     wanted = asked.curves.marginal(budget / 100) > money_price
     held = np.select([(budget >= upper) & ((budget > lower) | wanted), budget <= lower], ["cap", "floor"], "")

@@ -20,7 +20,7 @@ from decisions.limits import Infeasible
 from decisions.overrides import COLUMNS, MORE, Override, active, line_limits
 from decisions.plan import Front, Plan, Problem, solve, solve_to_target
 from decisions.plan.problem import MOST
-from decisions.preferences import solve_preferred
+from decisions.preferences import preferred
 from decisions.requests import of_groups, of_lines
 from moe.errors import MoeError
 from moe.jobs import Night
@@ -79,8 +79,25 @@ def _drawn(table: pa.Table | None, lines: list[str], budget: Budget) -> Draws | 
         raise MoeError(str(error), "the measure of risk needs them; the live release stays") from error
 
 
-def solved(asked: Asked) -> tuple[Plan, Front | None]:
-    """Tomorrow's best split, the best plan of the days after it, and the front of product lines that compete.
+def preferred_by(asked: Asked) -> tuple[Asked, Front | None]:
+    """The question with the unit's choice between product lines that compete, and their front; as it is without any.
+
+    Raises MoeError with the conflict and the repair where tomorrow's limits cannot hold.
+    """
+    if asked.product_lines is None:
+        return asked, None
+    try:
+        wanted = asked.tomorrow(_total_of_tomorrow(asked))
+        weights, front = preferred(wanted, asked.product_lines, asked.unit_lines.texts)
+    except Infeasible as error:
+        raise cannot_hold(error) from error
+    except ValueError as error:
+        raise _cannot_plan(error) from error
+    return replace(asked, problem=replace(asked.problem, weights=weights)), front
+
+
+def solved(asked: Asked) -> Plan:
+    """Tomorrow's best split, and the best plan of the days after it; lines' prices of money are in their own outcome.
 
     All days together decide what tomorrow may spend, where that is open. Its split is then its own best one: without
     carry-over days are tied by steps alone, and a plan that bends tomorrow to them gains nothing (see choices), while
@@ -89,19 +106,18 @@ def solved(asked: Asked) -> tuple[Plan, Front | None]:
     tomorrow cannot.
     """
     try:
-        wanted = asked.tomorrow(_total_of_tomorrow(asked))
-        tomorrow, front = solve_preferred(wanted, asked.product_lines, asked.unit_lines.texts)
-        tomorrow = replace(tomorrow, gap=_gap(tomorrow))
+        tomorrow = solve(asked.tomorrow(_total_of_tomorrow(asked)))
+        tomorrow = asked.in_own_outcome(replace(tomorrow, gap=_gap(tomorrow)))
     except Infeasible as error:
         raise cannot_hold(error) from error
     except ValueError as error:
         raise _cannot_plan(error) from error
     if asked.problem.days == 1:
-        return tomorrow, front
+        return tomorrow
     try:
-        return _joined(tomorrow, _best(asked.days_after(tomorrow.cents[0]), asked.money)), front
+        return _joined(tomorrow, asked.in_own_outcome(_best(asked.days_after(tomorrow.cents[0]), asked.money)))
     except Infeasible:  # a limit of a later day is no reason to stop tonight
-        return tomorrow, front
+        return tomorrow
 
 
 def _gap(plan: Plan) -> float:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from decisions.amounts import cents
 from decisions.explain import CAUSES, Yesterday, waterfall
-from decisions.jobs.ask import ask, said
+from decisions.jobs.ask import ask, preferred_by, said
 from decisions.jobs.curves import from_table
 from decisions.jobs.question import Asked
 from decisions.jobs.responses import curves_of, factors, response
@@ -35,7 +35,7 @@ def explain(
     Reads what `allocate` read, what it decided (`budgets`), and the curves and the demand of the night before (empty on
     a store's first night: then all that the curves move is new data).
     """
-    asked = ask(night, history, curves, before, overrides, demand, past, drawn)
+    asked, _ = preferred_by(ask(night, history, curves, before, overrides, demand, past, drawn))
     decided = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "budget")), strict=True))
     cents_now = np.array([cents(decided[line]) for line in asked.lines], dtype=np.int64)
     tonight = asked.tomorrow(int(cents_now.sum()))

@@ -30,7 +30,7 @@ def plan_table(asked: Asked, plan: Plan, night: Night) -> pa.Table:
         "budget": money(plan.cents.ravel()),
         "currency": [night.unit.currency] * (days * n),
         "expected_value": value.ravel(),
-        "money_price": (plan.money_price / asked.unit_lines.weights).ravel(),
+        "money_price": plan.money_price.ravel(),
         "limit": [str(name) or "none" for name in plan.binding.ravel()],
         "most_delivered": money(last.T.ravel()),
     })

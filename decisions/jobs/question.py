@@ -13,9 +13,9 @@ from decisions.jobs.responses import response
 from decisions.jobs.totals import Money
 from decisions.limits import Bounds
 from decisions.overrides import LineLimits
-from decisions.plan import Problem, Risk, Total, measured
+from decisions.plan import Plan, Problem, Risk, Total, measured
 from decisions.plan.model import build
-from decisions.plan.problem import IntArray
+from decisions.plan.problem import FloatArray, IntArray
 from decisions.plan.tree import narrow
 from moe.preferences import ProductLines
 
@@ -53,15 +53,27 @@ class Asked:
     def platforms(self) -> dict[str, str]:
         return self.unit_lines.platforms
 
+    @property
+    def weights(self) -> FloatArray:
+        """(n,) what a unit of each line's outcome counts in the plan: its worth, and the choice of product lines."""
+        return self.unit_lines.weights if self.problem.weights is None else np.asarray(self.problem.weights)
+
+    def in_own_outcome(self, plan: Plan) -> Plan:
+        """The plan with each line's price of money in the line's own outcome, as its curve is."""
+        return replace(plan, money_price=plan.money_price / self.weights)
+
     def worth(self, budget_cents: IntArray) -> float:
         """What the first day is expected to bring at budgets (n,): outcome times each line's worth, and what lines
         bring to each other."""
         mean = response(self.curves, np.ones((1, len(self.lines))))
-        return measured(replace(self.tomorrow(), responses=[mean], risk=Risk()), budget_cents[None])
+        return measured(replace(self._in_worth(), responses=[mean], risk=Risk()), budget_cents[None])
 
     def measured(self, budget_cents: IntArray) -> float:
         """The same by the unit's measure of risk: what the plan makes as large as it can."""
-        return measured(self.tomorrow(), budget_cents[None])
+        return measured(self._in_worth(), budget_cents[None])
+
+    def _in_worth(self) -> Problem:
+        return replace(self.tomorrow(), weights=self.unit_lines.weights)
 
     def status_quo(self, total: int) -> IntArray:
         """(n,) cents: yesterday's split scaled to a total of the first day, within its bounds."""
@@ -83,10 +95,10 @@ class Asked:
 
         An interior-point method may leave cents on the table where a bound costs little: three lines, 0.016 %.
         """
-        quo, weights = self.status_quo(total), self.unit_lines.weights
+        quo = self.status_quo(total)
         if self.problem.groups or self.unit_lines.minimum.any() or self.problem.interactions is not None:
             return quo
-        worth = replace(self.curves, a=self.curves.a * weights)
+        worth = replace(self.curves, a=self.curves.a * self.weights)
         return allocate(worth, total, self.bounds.lower_cents, self.bounds.upper_cents, quo).budget_cents
 
     def days_after(self, tomorrow: IntArray) -> Problem:

@@ -82,6 +82,23 @@ def test_product_lines_have_a_front_and_the_night_takes_the_point_of_its_weights
     assert chosen["shoes"]["weight"] == 4 * chosen["bags"]["weight"]
 
 
+@pytest.mark.parametrize("weights", [{"shoes": 4.0, "bags": 1.0}, {"shoes": 0.0, "bags": 1.0}])
+def test_product_lines_weigh_in_prices_and_on_every_day(weights: dict[str, float]) -> None:
+    """A free line returns its price of money, in its own outcome, whatever its product line counts."""
+    lines = ProductLines(lines={"shoes": ("Alpha",), "bags": ("Beta", "Gamma")}, weights=weights)
+    made = decided(product_lines=lines, horizon=3)
+    rows = made["out.budget__line"].to_pylist()
+    free = [r for r in rows if r["binding"] == "none"]
+    assert len(free) >= 2
+    for r in free:
+        assert r["marginal_value"] == pytest.approx(r["money_price"], rel=2e-3)
+    dear = {r["line_id"]: r["money_price"] for r in rows}
+    assert (dear["alpha"] < dear["beta"]) == (weights["shoes"] > weights["bags"])
+    by_day = [r["budget"] for r in made["out.plan__line_day"].to_pylist() if r["line_id"] == "alpha"]
+    assert len(by_day) == 3
+    assert float(max(by_day)) == pytest.approx(float(min(by_day)), rel=0.2, abs=1)
+
+
 def test_the_front_of_a_unit_with_margins_is_of_worth_as_the_night_s_total_is() -> None:
     lines = {"shoes": ("Alpha",), "bags": ("Beta", "Gamma")}
     made = decided(product_lines=ProductLines(lines=lines), terms=(LineTerms(lines=("Beta",), margin=0.4),))

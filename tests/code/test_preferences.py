@@ -1,12 +1,14 @@
 """A unit's preferences: risk, lines that act on each other, product lines that want the same money."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from decisions.plan import Problem, Risk, Total, solve
-from decisions.preferences import interactions_of, risk_of, solve_preferred
+from decisions.preferences import interactions_of, preferred, risk_of
 from decisions.response import HILL, Response
 from moe.errors import MoeError
 from moe.preferences import Interaction, ProductLines, RiskChoice
@@ -35,13 +37,13 @@ def test_a_rule_shares_what_givers_bring_among_receivers_by_usual_spend() -> Non
 def test_the_chosen_point_of_the_front_is_the_plan() -> None:
     lines = ProductLines.model_validate({"lines": {"search": ["google / *"], "social": ["meta / *"]},
                                          "weights": {"search": 1, "social": 3}})  # fmt: skip
-    plan, found = solve_preferred(asked(), lines, TEXTS, points=4)
-    assert found is not None and (plan.cents == found.chosen.plan.cents).all()
+    weights, found = preferred(asked(), lines, TEXTS, points=4)
+    plan = solve(replace(asked(), weights=weights))
+    assert (plan.cents == found.chosen.plan.cents).all()
     assert plan.cents[0, 3] > solve(asked()).cents[0, 3]
-    alone, none = solve_preferred(asked(), None, TEXTS)
-    assert none is None and (alone.cents == solve(asked()).cents).all()
+    assert plan.value == pytest.approx(sum(found.chosen.values.values())), "as much as without weights"
     with pytest.raises(MoeError, match="no budget line is of the product line shop"):
-        solve_preferred(asked(), ProductLines(lines={"search": ("google / *",), "shop": ("shop*",)}), TEXTS)
+        preferred(asked(), ProductLines(lines={"search": ("google / *",), "shop": ("shop*",)}), TEXTS)
 
 
 def test_what_is_written_wrong_is_told() -> None:
