@@ -130,32 +130,34 @@ def main() -> None:
         print("calm worlds that would ask for a model under thresholds fitted without them: {} of {}".format(
             *held_out(frame)))
     elif asked.alarms is not None:
-        print("| scenario | worlds | with a request | 95 % interval | nights after the change | reasons |\n"
-              "|---|---|---|---|---|---|")
-        for name in asked.alarms or SCENARIOS:
-            alarms(name, seeds, asked.processes)
+        alarms(asked.alarms or list(SCENARIOS), seeds, asked.processes)
     else:
         speed(asked.sizes)
 
 
 def by_seed(measured: Callable[[int], T], seeds: range, processes: int) -> dict[int, T]:
     """What is measured of each world, in so many processes."""
+    found = {}
     with ProcessPoolExecutor(processes) as pool:
-        return dict(zip(seeds, pool.map(measured, seeds), strict=True))
+        for seed, one in zip(seeds, pool.map(measured, seeds), strict=True):
+            found[seed] = one
+            print(f"world {seed} is done", file=sys.stderr, flush=True)
+    return found
 
 
-def alarms(name: str, seeds: range, processes: int) -> None:
-    """Print how many worlds of a scenario saw a request, after how many nights, and for what."""
-    first, said = [], Counter[str]()
-    for rows in by_seed(partial(watched, change=SCENARIOS[name]), seeds, processes).values():
-        asked = [index for index, row in enumerate(rows) if row["requested"]]
-        if asked:
-            first.append(asked[0] + TRAINED - CHANGED)
-            said.update({reason.partition(":")[0] for reason in rows[asked[0]]["reasons"].splitlines()})
-    after = "" if name == "calm" or not first else f"{np.median(first):.0f} ({min(first)} to {max(first)})"
-    low, high = binomtest(len(first), len(seeds)).proportion_ci(method="exact")
-    print(f"| {name} | {len(seeds)} | {len(first)} | {low:.0%} to {high:.0%} | {after} | "
-          f"{', '.join(f'{k} {n}' for k, n in said.most_common())} |", flush=True)
+def alarms(names: list[str], seeds: range, processes: int) -> None:
+    """Print how many worlds of each scenario saw a request, after how many nights, and for what."""
+    worlds = by_seed(partial(watched, changes=[SCENARIOS[name] for name in names]), seeds, processes)
+    print("| scenario | worlds | with a request | 95 % interval | nights after the change | reasons |\n"
+          "|---|---|---|---|---|---|")
+    for name, lives in zip(names, zip(*worlds.values(), strict=True), strict=True):
+        asked = [life for life in lives if life[-1]["requested"]]
+        after = [len(life) - 1 + TRAINED - CHANGED for life in asked]
+        reasons = Counter(reason.partition(":")[0] for life in asked for reason in life[-1]["reasons"].splitlines())
+        nights = "" if name == "calm" or not after else f"{np.median(after):.0f} ({min(after)} to {max(after)})"
+        low, high = binomtest(len(asked), len(lives)).proportion_ci(method="exact")
+        print(f"| {name} | {len(lives)} | {len(asked)} | {low:.0%} to {high:.0%} | {nights} | "
+              f"{', '.join(f'{k} {n}' for k, n in reasons.most_common())} |")
 
 
 def write(calm_nights: pd.DataFrame, worlds: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.monitoring_calm import LIFE, UNCHECKED, numbers
+from benchmarks.monitoring_calm import LIFE, PARTS, UNCHECKED, numbers
 from benchmarks.monitoring_world import ADS, SCORES, TRAFFIC
 from monitoring import drift
 
@@ -31,6 +31,8 @@ def fit(calm_nights: pd.DataFrame, worlds: int) -> dict[str, Any]:
         mine = columns.setdefault(table, {})
         for name in numbers(table):
             mine[name] = {check: groups[table, name, check] for check in drift.CHECKS}
+            if (table, name) in PARTS:
+                mine[name]["parts"] = PARTS[table, name]
         mine |= {name: {"unchecked": why} for (of, name), why in UNCHECKED.items() if of == table}
     sizes = calm_nights[["current", "reference"]].dropna().median().astype(int)
     return {

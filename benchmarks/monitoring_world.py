@@ -6,8 +6,10 @@ Calm nights are the simulator's own. `Change` plants what monitoring must find. 
 
 import json
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +75,17 @@ class Nights:
         self._known: dict[int, Counts] = {}
         self._visits: dict[int, dict[str, np.ndarray]] = {}
 
-    @property
+    @cached_property
     def unit(self) -> Unit:
         source = {"name": "ads", "mapping": "none", "path": "none"}
         return Unit(unit=self.name, name=self.name, currency="USD", first_night=self.first, line=("campaign_id",),
                     sources=(source,), budget={"total": 12000}, bids={"cap": 6}, folder=Path("/nowhere"))
+
+    def turned(self, change: Change) -> "Nights":
+        """The same nights so far, with another future."""
+        other = copy(self)
+        other.change, other._known, other._visits = change, dict(self._known), dict(self._visits)
+        return other
 
     def night(self, index: int) -> date:
         return self.first + timedelta(days=index)
@@ -163,7 +171,10 @@ class Nights:
     def traffic(self, index: int) -> dict[str, Any]:
         """Columns of features.traffic__line_day: the last three dates."""
         days = range(max(index - 2, 0), index + 1)
-        parts = [self._visits.setdefault(day, self._day_of_visits(day)) for day in days]
+        for day in days:
+            if day not in self._visits:
+                self._visits[day] = self._day_of_visits(day)
+        parts = [self._visits[day] for day in days]
         size = sum(len(part["line_id"]) for part in parts)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} | {
             "business_date": [self.night(d) for d, part in zip(days, parts, strict=True) for _ in part["line_id"]],
