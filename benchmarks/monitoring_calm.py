@@ -39,7 +39,7 @@ UNCHECKED = {
 
 PARTS = {(ADS, "value_per_conversion_28d"): 5, (SCORES, "value_per_conversion"): 5}
 """Of PSI, where not ten: all segments of a line share its value, so that a tenth of 14 lines is one or two, and empty
-once they move; calm nights then reach a PSI of 2.7. Values lower by 30 % were found by tenths after 18 nights or more
+once they move; calm nights then reach a PSI of 2.8. Values lower by 30 % were found by tenths after 18 nights or more
 (in 2 of 8 worlds never), by fifths after 11 to 16."""
 
 

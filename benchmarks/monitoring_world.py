@@ -1,7 +1,8 @@
 """Nights of the simulated advertiser as core and feature partitions, without Spark: some 20 ms a night.
 
 Calm nights are the simulator's own. `Change` plants what monitoring must find. Features are computed as
-`spark_jobs/ads.py` and `traffic.py` define them, from the same deliveries that the simulator writes.
+`spark_jobs/ads.py` and `traffic.py` define them, from what the simulator delivers, but for Google's credit of
+part of its conversions to other clicks of the campaign.
 """
 
 import json
