@@ -12,6 +12,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import TypeVar
 from unittest import mock
 
 import numpy as np
@@ -19,7 +23,8 @@ import pandas as pd
 import yaml
 from scipy.stats import binomtest
 
-from benchmarks.monitoring_calm import CHANGED, SCENARIOS, TRAINED, calm, fit, held_out, home, numbers, plain, watched
+from benchmarks.monitoring_calm import CHANGED, SCENARIOS, TRAINED, calm, home, numbers, plain, watched
+from benchmarks.monitoring_fit import fit, held_out
 from benchmarks.monitoring_world import ADS, SCORES, TRAFFIC, Nights, baseline_model, put
 from moe import runner, tables
 from moe.jobs import find
@@ -27,6 +32,7 @@ from monitoring import drift, seen, thresholds
 from monitoring.model import CURRENT_NIGHTS, Model, Window
 
 KEYS_A_LINE, HISTORY = 3, 28
+T = TypeVar("T")
 VISITS = ("bounce_rate", "pages_per_session", "forms_per_session")
 
 
@@ -42,6 +48,7 @@ def large(rows: int) -> Nights:
         counts = {"impressions": rng.poisson(rng.lognormal(6, 1, size)) + 1.0}
         counts["clicks"] = rng.binomial(counts["impressions"].astype(int), 0.03).astype(float)
         counts |= {"spend": counts["clicks"] * 0.8, "conversions": rng.binomial(counts["clicks"].astype(int), 0.05)}
+        counts["value"] = counts["conversions"] * rng.lognormal(4, 0.5, size)
         nights._known[index] = counts
         nights._core(index, {index: counts})
         features = nights.ads(index)
@@ -52,8 +59,8 @@ def large(rows: int) -> Nights:
             "business_date": [nights.night(index)] * len(lines), **nights._stamps(index, len(lines))})
         put(SCORES, "large", nights.night(index), {
             "line_id": line, "segment": nights.segment, "click_rate": features["click_rate_28d"],
-            "conversion_rate": features["conversion_rate_28d"], "value_per_conversion": [None] * size,
-            "model_version": [version] * size})
+            "conversion_rate": features["conversion_rate_28d"],
+            "value_per_conversion": features["value_per_conversion_28d"], "model_version": [version] * size})
         nights._known.pop(index - 28, None)
     return nights
 
@@ -110,6 +117,7 @@ def main() -> None:
     parser.add_argument("--alarms", nargs="*", choices=list(SCENARIOS), help="requests in worlds of these scenarios")
     parser.add_argument("--worlds", type=int, default=32)
     parser.add_argument("--first", type=int, default=1, help="seed of the first world")
+    parser.add_argument("--processes", type=int, default=1, help="worlds at the same time")
     parser.add_argument("--sizes", type=float, nargs="*", default=[0.1, 1.0, 10.0], help="million rows")
     parser.add_argument("--peer", choices=list(PEERS), help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -117,32 +125,39 @@ def main() -> None:
     if asked.peer:
         measure(asked.peer)
     elif asked.thresholds:
-        frame = pd.concat({seed: calm(seed) for seed in seeds}, names=["seed"]).reset_index("seed")
+        frame = pd.concat(by_seed(calm, seeds, asked.processes), names=["seed"]).reset_index("seed")
         write(frame, asked.worlds)
         print("calm worlds that would ask for a model under thresholds fitted without them: {} of {}".format(
             *held_out(frame)))
     elif asked.alarms is not None:
-        print("| scenario | worlds | with a request | 95 % interval | nights after the change | reasons |\n"
-              "|---|---|---|---|---|---|")
-        for name in asked.alarms or SCENARIOS:
-            alarms(name, seeds)
+        alarms(asked.alarms or list(SCENARIOS), seeds, asked.processes)
     else:
         speed(asked.sizes)
 
 
-def alarms(name: str, seeds: range) -> None:
-    """Print how many worlds of a scenario saw a request, after how many nights, and for what."""
-    first, said = [], Counter[str]()
-    for seed in seeds:
-        rows = watched(seed, SCENARIOS[name])
-        asked = [index for index, row in enumerate(rows) if row["requested"]]
-        if asked:
-            first.append(asked[0] + TRAINED - CHANGED)
-            said.update({reason.partition(":")[0] for reason in rows[asked[0]]["reasons"].splitlines()})
-    after = "" if name == "calm" or not first else f"{np.median(first):.0f} ({min(first)} to {max(first)})"
-    low, high = binomtest(len(first), len(seeds)).proportion_ci(method="exact")
-    print(f"| {name} | {len(seeds)} | {len(first)} | {low:.0%} to {high:.0%} | {after} | "
-          f"{', '.join(f'{k} {n}' for k, n in said.most_common())} |", flush=True)
+def by_seed(measured: Callable[[int], T], seeds: range, processes: int) -> dict[int, T]:
+    """What is measured of each world, in so many processes."""
+    found = {}
+    with ProcessPoolExecutor(processes) as pool:
+        for seed, one in zip(seeds, pool.map(measured, seeds), strict=True):
+            found[seed] = one
+            print(f"world {seed} is done", file=sys.stderr, flush=True)
+    return found
+
+
+def alarms(names: list[str], seeds: range, processes: int) -> None:
+    """Print how many worlds of each scenario saw a request, after how many nights, and for what."""
+    worlds = by_seed(partial(watched, changes=[SCENARIOS[name] for name in names]), seeds, processes)
+    print("| scenario | worlds | with a request | 95 % interval | nights after the change | reasons |\n"
+          "|---|---|---|---|---|---|")
+    for name, lives in zip(names, zip(*worlds.values(), strict=True), strict=True):
+        asked = [life for life in lives if life[-1]["requested"]]
+        after = [len(life) - 1 + TRAINED - CHANGED for life in asked]
+        reasons = Counter(reason.partition(":")[0] for life in asked for reason in life[-1]["reasons"].splitlines())
+        nights = "" if name == "calm" or not after else f"{np.median(after):.0f} ({min(after)} to {max(after)})"
+        low, high = binomtest(len(asked), len(lives)).proportion_ci(method="exact")
+        print(f"| {name} | {len(lives)} | {len(asked)} | {low:.0%} to {high:.0%} | {nights} | "
+              f"{', '.join(f'{k} {n}' for k, n in reasons.most_common())} |")
 
 
 def write(calm_nights: pd.DataFrame, worlds: int) -> None:

@@ -1,13 +1,16 @@
 """Nights of the simulated advertiser as core and feature partitions, without Spark: some 20 ms a night.
 
 Calm nights are the simulator's own. `Change` plants what monitoring must find. Features are computed as
-`spark_jobs/ads.py` and `traffic.py` define them, from the same deliveries that the simulator writes.
+`spark_jobs/ads.py` and `traffic.py` define them, from what the simulator delivers, but for Google's credit of
+part of its conversions to other clicks of the campaign.
 """
 
 import json
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,11 @@ from simulator.catalog import cells, line_list
 from simulator.restated import known
 from simulator.web import FORM, VIEW, events_of_day
 from simulator.world import World
-from spark_jobs.ads import PRIOR_CLICKS, PRIOR_IMPRESSIONS, PRIOR_PAID_CLICKS
+from spark_jobs.ads import PRIOR_CLICKS, PRIOR_CONVERSIONS, PRIOR_IMPRESSIONS, PRIOR_PAID_CLICKS
 
 CORE, ADS = "core.ad_performance__ad_day", "features.ads__line_segment"
 TRAFFIC, SCORES = "features.traffic__line_day", "features.score__line_segment"
-COUNTS = ("impressions", "clicks", "spend", "conversions")
+COUNTS = ("impressions", "clicks", "spend", "conversions", "value")
 Counts = dict[str, np.ndarray]
 
 
@@ -41,6 +44,8 @@ class Change:
     conversions: float = 1.0
     price: float = 1.0
     volume: float = 1.0
+    value: float = 1.0
+    "Of what a conversion is worth."
     bounces: float = 0.0
     "Added to the bounce rate."
     traffic: bool = True
@@ -71,11 +76,17 @@ class Nights:
         self._known: dict[int, Counts] = {}
         self._visits: dict[int, dict[str, np.ndarray]] = {}
 
-    @property
+    @cached_property
     def unit(self) -> Unit:
         source = {"name": "ads", "mapping": "none", "path": "none"}
         return Unit(unit=self.name, name=self.name, currency="USD", first_night=self.first, line=("campaign_id",),
                     sources=(source,), budget={"total": 12000}, bids={"cap": 6}, folder=Path("/nowhere"))
+
+    def turned(self, change: Change) -> "Nights":
+        """The same nights so far, with another future."""
+        other = copy(self)
+        other.change, other._known, other._visits = change, dict(self._known), dict(self._visits)
+        return other
 
     def night(self, index: int) -> date:
         return self.first + timedelta(days=index)
@@ -110,8 +121,10 @@ class Nights:
         clicks = rng.poisson(counts["clicks"] * c.clicks * c.volume) if c.clicks * c.volume != 1 else counts["clicks"]
         factor = c.conversions * c.clicks * c.volume
         converted = rng.poisson(counts["conversions"] * factor) if factor != 1 else counts["conversions"]
+        worth = counts["value"] / np.maximum(counts["conversions"], 1) * c.value
         return {"impressions": np.round(counts["impressions"] * c.volume), "clicks": clicks,
-                "spend": counts["spend"] * c.price * c.clicks * c.volume, "conversions": converted}
+                "spend": counts["spend"] * c.price * c.clicks * c.volume, "conversions": converted,
+                "value": worth * converted}
 
     def _core(self, index: int, delivered: dict[int, Counts]) -> None:
         days, n = sorted(delivered), len(self.line)
@@ -121,7 +134,7 @@ class Nights:
             values = np.concatenate([delivered[day][name] for day in days]).astype(float)
             return pa.array(np.round(values, 2)).cast(kind)
 
-        spend = column("spend", money)
+        spend, value = column("spend", money), column("value", money)
         text = dict.fromkeys(("ad_group_id", "ad_id", "placement", "region"), pa.repeat("", len(days) * n))
         line, platform = np.tile(self.line, len(days)), np.tile(self.platform, len(days))
         usd, none = pa.repeat("USD", len(line)), pa.nulls(len(line), money)
@@ -131,8 +144,8 @@ class Nights:
             "segment": np.tile(self.segment, len(days)), "campaign_name": line, "line_id": line, "line_name": line,
             "impressions": column("impressions", pa.int64()), "clicks": column("clicks", pa.int64()), "spend": spend,
             "currency": usd, "spend_original": spend, "currency_original": usd,
-            "conversions": column("conversions", money), "conversion_value": column("conversions", money),
-            "conversion_value_original": column("conversions", money),
+            "conversions": column("conversions", money), "conversion_value": value,
+            "conversion_value_original": value,
             "view_conversions": none, "view_conversion_value": none})
         accounts = sorted(set(self.platform.tolist()))
         put(COVERAGE, self.name, self.night(index), {
@@ -152,14 +165,17 @@ class Nights:
             "click_rate_7d": shrunk(week["clicks"], week["impressions"], PRIOR_IMPRESSIONS),
             "click_rate_28d": shrunk(month["clicks"], month["impressions"], PRIOR_IMPRESSIONS),
             "conversion_rate_28d": shrunk(month["conversions"], month["clicks"], PRIOR_CLICKS),
-            "value_per_conversion_28d": np.ones(len(self.line)),
+            "value_per_conversion_28d": shrunk(month["value"], month["conversions"], PRIOR_CONVERSIONS, self.line),
             "cost_per_click_7d": shrunk(week["spend"], week["clicks"], PRIOR_PAID_CLICKS),
             "days_active_28d": np.asarray(active, dtype=float), **self._stamps(index, len(self.line))}
 
     def traffic(self, index: int) -> dict[str, Any]:
         """Columns of features.traffic__line_day: the last three dates."""
         days = range(max(index - 2, 0), index + 1)
-        parts = [self._visits.setdefault(day, self._day_of_visits(day)) for day in days]
+        for day in days:
+            if day not in self._visits:
+                self._visits[day] = self._day_of_visits(day)
+        parts = [self._visits[day] for day in days]
         size = sum(len(part["line_id"]) for part in parts)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} | {
             "business_date": [self.night(d) for d, part in zip(days, parts, strict=True) for _ in part["line_id"]],
@@ -209,13 +225,16 @@ class Nights:
             tomorrow = pd.Series(pd.Timestamp(self.night(index + 1)), index=frame.index)
             rates = bundle.predict(columns(frame, tomorrow))
             put(SCORES, self.name, self.night(index), {
-                "line_id": frame["line_id"], "segment": frame["segment"],
-                "value_per_conversion": [None] * len(frame), **rates,
+                "line_id": frame["line_id"], "segment": frame["segment"], **rates,
                 "model_version": [version] * len(frame)})
 
 
-def shrunk(above: np.ndarray, below: np.ndarray, strength: float) -> np.ndarray:
+def shrunk(above: np.ndarray, below: np.ndarray, strength: float, by: np.ndarray | None = None) -> np.ndarray:
+    """A ratio of each row, or of all rows with its `by`, drawn to the unit's."""
     mean = above.sum() / below.sum() if below.sum() else 0.0
+    if by is not None:
+        _, group = np.unique(by, return_inverse=True)
+        above, below = (np.bincount(group, part)[group] for part in (above, below))
     return np.asarray((above + strength * mean) / (below + strength))
 
 

@@ -1,4 +1,4 @@
-"""Drift of single columns with Evidently: PSI over tenths of the reference, and the Kolmogorov–Smirnov distance."""
+"""Drift of single columns with Evidently: PSI over parts of the reference, and the Kolmogorov–Smirnov distance."""
 
 import os
 from collections.abc import Sequence
@@ -11,8 +11,11 @@ import pandas as pd
 from scipy.special import kolmogorov
 from scipy.stats import ks_2samp
 
-MOST_BINS, LEAST_ROWS = 10, 10
-"Tenths, or fewer parts where one would expect less than 10 rows: PSI leaps where a part is empty by chance."
+from monitoring.thresholds import Limit
+
+LEAST_ROWS = 10
+"Fewer parts than a column's, where one would expect less than 10 rows: PSI leaps where a part is empty by chance."
+PARTS = {10: "tenths", 5: "fifths"}
 CHECKS = ("psi", "ks")
 
 
@@ -23,15 +26,22 @@ class Compared:
     name: str
     current: pd.Series
     reference: pd.Series
-    limits: dict[str, float]
-    "Alert threshold of each check that is made; Evidently's page compares with it."
+    limits: dict[str, Limit]
+    "Of each check that is made, for samples of these sizes; Evidently's page compares with the alert."
+    parts: int = 10
+    "Of equal weight, for PSI."
 
     @classmethod
-    def of(cls, name: str, current: pd.Series, reference: pd.Series, limits: dict[str, float]) -> "Compared":
+    def of(cls, name: str, current: pd.Series, reference: pd.Series, limits: dict[str, Limit],
+           parts: int = 10) -> "Compared":
         """Without nulls, and to the seven digits of a float32: noise in the last bits of a column that never
         changes is no drift, and breaks Evidently's histograms."""
         now, then = (part.dropna().astype(np.float32).astype(np.float64) for part in (current, reference))
-        return cls(name, now, then, limits)
+        return cls(name, now, then, limits, parts)
+
+    def shown(self, check: str) -> str:
+        """The column's name in Evidently's report."""
+        return f"{self.name} by {PARTS[self.parts]}" if check == "psi" else self.name
 
     @property
     def enough(self) -> bool:
@@ -51,12 +61,12 @@ class Found:
 def bin_edges(compared: Compared) -> np.ndarray:
     """Upper edges of the reference's parts, all but the last, ascending; equal ones are one."""
     rows = min(len(compared.current), len(compared.reference))
-    parts = int(np.clip(rows // LEAST_ROWS, 2, MOST_BINS))
+    parts = int(np.clip(rows // LEAST_ROWS, 2, compared.parts))
     return np.unique(np.quantile(compared.reference, np.arange(1, parts) / parts))
 
 
-def tenths(compared: Compared) -> tuple[pd.Series, pd.Series]:
-    """Current and reference as named tenths of the reference.
+def cut(compared: Compared) -> tuple[pd.Series, pd.Series]:
+    """Current and reference as named parts of the reference.
 
     Evidently would cut the range in equal widths, where nearly all of a skewed amount falls into the first.
     """
@@ -77,13 +87,13 @@ def report(columns: Sequence[Compared]) -> Any:
     evidently = _evidently()
     metrics, current, reference = [], {}, {}
     for column in columns:
-        for check in column.limits:
-            name = f"{column.name} by tenths" if check == "psi" else column.name
-            current[name], reference[name] = tenths(column) if check == "psi" else (column.current, column.reference)
-            metrics.append(evidently.ValueDrift(column=name, method=METHODS[check], threshold=column.limits[check]))
+        for check, limit in column.limits.items():
+            name = column.shown(check)
+            current[name], reference[name] = cut(column) if check == "psi" else (column.current, column.reference)
+            metrics.append(evidently.ValueDrift(column=name, method=METHODS[check], threshold=limit.alert))
     definition = evidently.DataDefinition(
         numerical_columns=[c.name for c in columns if "ks" in c.limits],
-        categorical_columns=[f"{c.name} by tenths" for c in columns if "psi" in c.limits])
+        categorical_columns=[c.shown("psi") for c in columns if "psi" in c.limits])
     frames = [pd.DataFrame({n: values.reset_index(drop=True) for n, values in part.items()})
               for part in (current, reference)]
     return evidently.Report(metrics).run(*(evidently.Dataset.from_pandas(f, definition) for f in frames))
@@ -95,8 +105,7 @@ def found(columns: Sequence[Compared], snapshot: Any) -> list[Found]:
     results = []
     for column in columns:
         for check in column.limits:
-            name = f"{column.name} by tenths" if check == "psi" else column.name
-            statistic = values[name, METHODS[check]]
+            statistic = values[column.shown(check), METHODS[check]]
             n, m = len(column.current), len(column.reference)
             p_value = float(kolmogorov(statistic * (n * m / (n + m)) ** 0.5)) if check == "ks" else None
             results.append(Found(column.name, check, statistic, p_value))

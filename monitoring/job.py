@@ -28,12 +28,12 @@ def monitor(night: Night, scores: pa.Table, before: pa.Table, request_before: pa
     with tables.connect() as connection:
         seen.register(connection, unit, model.reference, model.first_scores, current)
         compared = compare(connection, model, current, limits)
-        there = _available(connection, night, model, current)
+        there = _available(connection, night, model, current, limits)
         snapshot = drift.report([c for _, c in compared]) if compared else None
     with tables.connect() as connection:
         days = outcomes.by_day(connection, unit, night.date, model)
     lasted = _lasted(before, model)
-    columns = [*_drift_rows(compared, snapshot, limits), *(_availability_row(a, limits) for a in there)]
+    columns = [*_drift_rows(compared, snapshot), *(_availability_row(a, limits) for a in there)]
     columns = [row | {"model_version": model.version, "nights_alert": lasted(row)} for row in columns]
     judged = outcomes.judged(days, limits.outcomes)
     request = maintenance_check(night.date, model, columns, judged,
@@ -59,23 +59,24 @@ def compare(connection: Any, model: Model, current: Window, limits: Thresholds) 
             if column.unchecked:
                 continue
             sizes = current_rows[name].count(), reference_rows[name].count()
-            checks = {check: for_size(limit, check, *sizes, limits.measured).alert
+            checks = {check: for_size(limit, check, *sizes, limits.measured, column.parts)
                       for check in drift.CHECKS if (limit := getattr(column, check))}
-            one = drift.Compared.of(name, current_rows[name], reference_rows[name], checks)
+            one = drift.Compared.of(name, current_rows[name], reference_rows[name], checks, column.parts)
             if one.enough:
                 found.append((table, one))
     return found
 
 
-def _available(connection: Any, night: Night, model: Model, current: Window) -> list[availability.Availability]:
-    columns = {t: tuple(thresholds().columns[t]) for t in (ADS, TRAFFIC)}
+def _available(connection: Any, night: Night, model: Model, current: Window,
+               limits: Thresholds) -> list[availability.Availability]:
+    columns = {t: tuple(limits.columns[t]) for t in (ADS, TRAFFIC)}
     tonight = Window(current.until, current.until)
     return [*availability.missing(connection, columns, model.reference, tonight),
             *availability.absent_nights(night.unit.unit, (ADS, TRAFFIC), model.reference, current),
             *availability.lateness(night.unit.unit, night.date, model.reference)]
 
 
-def _drift_rows(compared: list[tuple[str, drift.Compared]], snapshot: Any, limits: Thresholds) -> list[Row]:
+def _drift_rows(compared: list[tuple[str, drift.Compared]], snapshot: Any) -> list[Row]:
     if snapshot is None:
         return []
     by_name = {column.name: (table, column) for table, column in compared}
@@ -83,9 +84,8 @@ def _drift_rows(compared: list[tuple[str, drift.Compared]], snapshot: Any, limit
     for found in drift.found([c for _, c in compared], snapshot):
         table, column = by_name[found.column]
         sizes = len(column.current), len(column.reference)
-        limit = for_size(getattr(limits.columns[table][found.column], found.check), found.check, *sizes,
-                         limits.measured)
-        rows.append(_row(table, found.column, found.check, found.statistic, limit, *sizes) | {"p_value": found.p_value})
+        row = _row(table, found.column, found.check, found.statistic, column.limits[found.check], *sizes)
+        rows.append(row | {"p_value": found.p_value})
     return rows
 
 

@@ -14,7 +14,7 @@ _SEEN = """
     create or replace temp view seen as
     select a.night, a.line_id, a.segment, a.* exclude (unit, night, line_id, segment, event_at, known_at),
         t.* exclude (unit, night, line_id, business_date, event_at, known_at),
-        s.click_rate, s.conversion_rate, s.model_version
+        s.click_rate, s.conversion_rate, s.value_per_conversion, s.model_version
     from ads as a
     left join (
         select * from traffic where business_date >= night - 2

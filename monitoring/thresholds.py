@@ -39,6 +39,8 @@ class Column(_Part):
 
     psi: Limit | None = None
     ks: Limit | None = None
+    parts: Literal[5, 10] = 10
+    "Of equal weight, into which PSI cuts the reference."
     unchecked: str = ""
 
 
@@ -81,15 +83,16 @@ def thresholds() -> Thresholds:
     return Thresholds(**yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
-def for_size(limit: Limit, check: str, current_rows: int, reference_rows: int, measured: Measured) -> Limit:
+def for_size(limit: Limit, check: str, current_rows: int, reference_rows: int, measured: Measured,
+             parts: int = 10) -> Limit:
     """A limit for samples smaller than those that it was measured on: both statistics rise by chance alone.
 
-    With B bins PSI is about (1/n + 1/m) χ²(B − 1) where nothing changed (Yurdakul 2018, Statistical Properties
+    With B parts PSI is about (1/n + 1/m) χ²(B − 1) where nothing changed (Yurdakul 2018, Statistical Properties
     of Population Stability Index), KS about √(1/n + 1/m) times Kolmogorov's variable (Smirnov 1939). The limit
-    rises by the growth of their 99.9 % points, for ten bins; larger samples keep it, since the drift of calm
+    rises by the growth of their 99.9 % points; larger samples keep it, since the drift of calm
     months does not shrink with rows.
     """
     here = 1 / max(current_rows, 1) + 1 / max(reference_rows, 1)
     there = 1 / measured.current_rows + 1 / measured.reference_rows
-    more = float(chi2.ppf(0.999, 9)) * (here - there) if check == "psi" else 1.95 * (here**0.5 - there**0.5)
+    more = float(chi2.ppf(0.999, parts - 1)) * (here - there) if check == "psi" else 1.95 * (here**0.5 - there**0.5)
     return limit.model_copy(update={"warn": limit.warn + max(more, 0.0), "alert": limit.alert + max(more, 0.0)})

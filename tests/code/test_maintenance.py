@@ -107,37 +107,53 @@ def test_every_number_that_the_model_reads_or_says_has_thresholds_or_a_reason() 
                 assert limit.calm_median < limit.warn
 
 
-@pytest.mark.parametrize("kind", ["skewed", "few values", "with nulls", "constant"])
+@pytest.mark.parametrize("kind", ["skewed", "in fifths", "few values", "with nulls", "constant"])
 def test_the_report_gives_what_numpy_and_scipy_give(kind: str) -> None:
     rng = np.random.default_rng(4)
     now, then = pd.Series(rng.lognormal(0.2, 1, 300)), pd.Series(rng.lognormal(0, 1, 500))
     if kind == "few values":
         now, then = (part.round() for part in (now, then))
-    limits = {"psi": 0.1, "ks": 0.1}
+    limits = dict.fromkeys(drift.CHECKS, Limit(warn=0.1, alert=0.1))
     if kind == "constant":
         now, then = now * 1e-17 + 0.8, then * 0 + 0.8  # as sums of decimals over a count come out
     longer = drift.Compared.of("other", pd.Series(rng.normal(size=900)), pd.Series(rng.normal(size=900)), limits)
-    one = drift.Compared.of("amount", now, then, limits)
+    one = drift.Compared.of("amount", now, then, limits, 5 if kind == "in fifths" else 10)
     columns = [one, longer] if kind == "with nulls" else [one]  # the shorter is filled up with nulls
     found = {(f.column, f.check): f for f in drift.found(columns, drift.report(columns))}
     for each in columns:
         for name, value in plain(each).items():
             assert found[each.name, name].statistic == pytest.approx(value, abs=1e-9)
+    if kind == "in fifths":
+        assert one.shown("psi") == "amount by fifths" and len(drift.bin_edges(one)) == 4
     assert found["amount", "psi"].p_value is None
     p_value = found["amount", "ks"].p_value
     assert p_value is not None and (p_value == 1 if kind == "constant" else 0 < p_value < 1)
 
 
-def test_small_samples_get_higher_thresholds_and_do_not_alert_by_chance() -> None:
+def test_values_that_a_line_s_segments_share_are_cut_into_fifths() -> None:
+    """Lines that wander by 3 % leave tenths empty, which PSI takes for a change; fifths hold several lines."""
+    assert {name for part in thresholds().columns.values() for name, column in part.items() if column.parts == 5} == {
+        "value_per_conversion_28d", "value_per_conversion"}
+    rng, found = np.random.default_rng(1), {5: 0.0, 10: 0.0}
+    for _ in range(30):
+        lines = rng.lognormal(4.4, 0.15, 14)
+        then, now = (pd.Series(np.repeat(lines * np.exp(0.03 * rng.normal(size=14)), 3 * nights)) for nights in (14, 7))
+        for parts in found:
+            found[parts] += plain(drift.Compared.of("value", now, then, {}, parts))["psi"] / 30
+    assert found[10] > 3 * found[5], found
+
+
+@pytest.mark.parametrize("parts", [5, 10])
+def test_small_samples_get_higher_thresholds_and_do_not_alert_by_chance(parts: int) -> None:
     measured, rng = thresholds().measured, np.random.default_rng(1)
     limit = Limit(warn=0.1, alert=0.1)
     assert for_size(limit, "psi", 10**6, 10**6, measured) == limit
     alerts = {"psi": 0, "ks": 0}
     for _ in range(300):
         now, then = pd.Series(rng.normal(size=40)), pd.Series(rng.normal(size=80))
-        for name, value in plain(drift.Compared.of("x", now, then, {})).items():
-            alerts[name] += value > for_size(limit, name, 40, 80, measured).alert
+        for name, value in plain(drift.Compared.of("x", now, then, {}, parts)).items():
+            alerts[name] += value > for_size(limit, name, 40, 80, measured, parts).alert
     assert alerts["psi"] <= 5 and alerts["ks"] <= 5, alerts
-    unadjusted = [plain(drift.Compared.of("x", pd.Series(rng.normal(size=40)), pd.Series(rng.normal(size=80)), {}))
-                  for _ in range(100)]
+    unadjusted = [plain(drift.Compared.of("x", pd.Series(rng.normal(size=40)), pd.Series(rng.normal(size=80)), {},
+                                          parts)) for _ in range(100)]
     assert sum(one["psi"] > limit.alert for one in unadjusted) > 30

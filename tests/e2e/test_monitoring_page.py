@@ -18,6 +18,7 @@ from moe.units import load_unit
 from monitoring import drift
 from monitoring.model import Model, Window
 from monitoring.page import write_pages
+from monitoring.thresholds import Limit
 from tests.code.report_example import example
 from tests.e2e.visit import Visit
 
@@ -41,8 +42,9 @@ def outcome(**changes: Any) -> dict[str, Any]:
 def pages(home: Path) -> Path:
     """The pages of a night that asks for a model, and the nightly page; gives the latter."""
     rng = np.random.default_rng(1)
+    limits = dict.fromkeys(drift.CHECKS, Limit(warn=0.1, alert=0.1))
     compared = [drift.Compared.of(name, pd.Series(rng.lognormal(8, 1, 300)), pd.Series(rng.lognormal(9, 1, 500)),
-                                  {"psi": 0.1, "ks": 0.1}) for name in ("clicks_7d", "spend_7d")]
+                                  limits) for name in ("clicks_7d", "spend_7d")]
     night = Night(load_unit("advertiser"), D)
     reasons = "drift: values moved by PSI and KS distance alike: <b>spend_7d</b>\nage: old"
     request = {"requested": True, "open_since": D, "reasons": reasons, "columns_alert": 1, "columns_warn": 1}
