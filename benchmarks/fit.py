@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import hill_fit
 from benchmarks.fit_world import DAYS, observed, true_marginal, true_value, without_clicks
-from decisions.fitting import History, Spec, fit
+from decisions.fitting import SIMPLE, History, Spec, fit
 from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import fit_channel
 from decisions.fitting.confounding import BIAS, CHANNEL_SD, Power
@@ -33,7 +33,6 @@ from decisions.fitting.shapes import SHAPES
 AT = (0.5, 1.0, 1.5)
 DRAWS = 400
 CUTS, AHEAD = (64, 78, 92, 106), (1, 7, 14)
-SIMPLE = Spec("hill1", "none")
 
 
 class Estimate(NamedTuple):

@@ -16,18 +16,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fit import AT, SIMPLE, ours
-from benchmarks.fit_world import DAYS, world_history
-from decisions.fitting import History
-from simulator.catalog import line_list
+from benchmarks.fit import AT, ours
+from benchmarks.fit_world import DAYS, order_of, world_history
+from decisions.fitting import SIMPLE, History
 from simulator.market import market
 from simulator.response import steady_response
 from simulator.scenarios import DEVELOPMENT_SEEDS, SCENARIOS, UNSEEN_SEEDS, scenario
 from simulator.world import World
 
 MOVE = 0.005
-NAMES = ("covered 0.5x", "1x", "1.5x", "marginal", "range 1x", "marginal", "ROAS error 1x", "total", "marginal error", "total",
-         "of all: covered 1x", "marginal", "marginal error")
+NAMES = ("covered 0.5x", "1x", "1.5x", "marginal", "range 1x", "marginal", "ROAS error 1x", "total",
+         "marginal error", "total", "of all: covered 1x", "marginal", "marginal error")
 SHARES, SIGNED = (0, 1, 2, 3, 10, 11), (7, 9)
 "Columns that are shares of lines, and those whose errors may cancel."
 
@@ -35,7 +34,7 @@ SHARES, SIGNED = (0, 1, 2, 3, 10, 11), (7, 9)
 def truth(world: World, known: History) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What each line's spend brings itself (3, n) at AT times today's, its marginal return (n,) today, and both with
     what it brings to all lines."""
-    order = np.argsort([str(line.campaign_id) for line in line_list(world)], kind="stable")
+    order = order_of(world)
     today, n = np.empty(len(order)), len(order)
     today[order] = known.today
     factors = (0.0, *AT, 1 - MOVE, 1 + MOVE)

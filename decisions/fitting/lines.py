@@ -14,7 +14,7 @@ from decisions.fitting.confounding import calibrate
 from decisions.fitting.experiments import Experiment, check
 from decisions.fitting.foresight import foreseen
 from decisions.fitting.history import History
-from decisions.fitting.model import SIGNALS, Spec, active
+from decisions.fitting.model import SIGNALS, SIMPLE, Spec, active
 from decisions.fitting.posterior import Fitted
 from decisions.fitting.select import choose, on_clicks
 
@@ -40,7 +40,7 @@ def fit(
     count, width = len(history.line_ids), SIGNALS + history.signals.shape[-1]
     mean, together, cov = np.zeros((count, width)), np.zeros((count, width)), np.zeros((count, width, width))
     demand, memory = np.zeros((2, count)), np.zeros((2, count))
-    dispersion, chosen = np.zeros(count), [Spec("hill1", "none")] * count
+    dispersion, chosen = np.zeros(count), [SIMPLE] * count
     power = foreseen(history)
     for channel in sorted(set(history.channels)):
         lines = np.array([i for i, name in enumerate(history.channels) if name == channel], dtype=np.int64)

@@ -38,6 +38,9 @@ class Spec(NamedTuple):
     carry: Carry
 
 
+SIMPLE = Spec("hill1", "none")
+"""Hill's curve with exponent 1 and no carry-over: no other was closer to the simulator's truth (docs/choices.md)."""
+
 def active(spec: Spec, signals: int) -> IntArray:
     """Columns of the parameters that the spec uses."""
     used = [RETURN]

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from decisions.fitting import fit
+from decisions.fitting import SIMPLE, fit
 from decisions.fitting.confounding import BIAS, CHANNEL_SD, LINE_SD
 from decisions.fitting.foresight import RATIO, foreseen
-from decisions.fitting.select import SIMPLE
 from tests.code.fit_world import Truth
 
 BOTH = {"channel-0": SIMPLE, "channel-1": SIMPLE}
