@@ -81,3 +81,13 @@ def test_the_order_of_lines_does_not_count():
     history = known(world)
     backwards = history.of(np.arange(12)[::-1])
     assert np.allclose(foreseen(backwards).mean[::-1], foreseen(history).mean, atol=1e-6)
+
+
+def test_a_channel_without_clicks_stands_on_the_other_and_is_less_sure():
+    world = Truth(n=24, bias=0.2, noise=5.0)
+    world.lines = [(line, "campaign", channel) for line, _, channel in world.lines]
+    history = known(world)
+    history.clicks[:, 1::2] = np.nan
+    power = foreseen(history)
+    assert power.mean[1::2].mean() > 0.5 * power.mean[0::2].mean()
+    assert power.shared[1::2].min() > 1.1 * power.shared[0::2].max()
