@@ -23,15 +23,16 @@ from rich.table import Table
 
 from benchmarks import hill_fit
 from benchmarks.fit_world import DAYS, observed, true_marginal, true_value, without_clicks
-from decisions.fitting import History, Spec, fit
+from decisions.fitting import SIMPLE, History, Spec, fit
 from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import fit_channel
+from decisions.fitting.confounding import BIAS, CHANNEL_SD, Power
+from decisions.fitting.foresight import foreseen
 from decisions.fitting.shapes import SHAPES
 
 AT = (0.5, 1.0, 1.5)
 DRAWS = 400
 CUTS, AHEAD = (64, 78, 92, 106), (1, 7, 14)
-SIMPLE = Spec("hill1", "none")
 
 
 class Estimate(NamedTuple):
@@ -80,10 +81,17 @@ def without(target: str, value: object, known: History) -> Estimate:
         return ours(known, SIMPLE)
 
 
-def unwidened(known: History) -> Estimate:
-    """The simple fit as if spend were not confounded beyond what it corrects."""
-    with patch("decisions.fitting.confounding.LINE_SD", 0.0), patch("decisions.fitting.confounding.CHANNEL_SD", 1e-9):
-        return ours(known, SIMPLE)
+def believing(change: Callable[[Power], Power]) -> Callable[[History], Estimate]:
+    """The simple fit with something else believed of unseen demand."""
+    return partial(without, "lines.foreseen", lambda known: change(foreseen(known)))
+
+
+def as_without_rates(power: Power) -> Power:
+    return Power(np.full_like(power.mean, BIAS), np.full_like(power.mean, CHANNEL_SD), power.own)
+
+
+def unwidened(power: Power) -> Power:
+    return power._replace(shared=np.zeros_like(power.mean), own=np.zeros_like(power.mean))
 
 
 def no_demand(**switched_off: bool) -> Callable[[History], Estimate]:
@@ -99,8 +107,9 @@ METHODS: dict[str, Callable[[History], Estimate]] = {
     "hill1 without line demand": no_demand(line_demand=False),
     "hill1 without shared demand": no_demand(shared_demand=False),
     "hill1 without either": no_demand(line_demand=False, shared_demand=False),
-    "hill1 with bias 0": partial(without, "lines.BIAS", 0.0),
-    "hill1, intervals unwidened": unwidened,
+    "hill1, rates not asked": believing(as_without_rates),
+    "hill1 with bias 0": believing(lambda power: power._replace(mean=np.zeros_like(power.mean))),
+    "hill1, intervals unwidened": believing(unwidened),
 }
 
 

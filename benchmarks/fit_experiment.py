@@ -19,10 +19,9 @@ from rich.table import Table
 
 import simulator.world
 from benchmarks.fit_world import DAYS, lift_test, observed, true_marginal, true_value, without_clicks
-from decisions.fitting import Experiment, Fitted, History, Spec, fit
+from decisions.fitting import SIMPLE, Experiment, Fitted, History, fit
 
 ALL = range(DAYS)
-SIMPLE = Spec("hill1", "none")
 
 
 def fitted(known: History, tests: tuple[Experiment, ...] = ()) -> Fitted:

@@ -5,8 +5,8 @@
 
 As `benchmarks.fit`, in the worlds of `simulator.scenarios`: the night's fit on 120 days of final outcomes under the
 planners' budgets. The truth of a line is what it loses itself without its spend, the others as they are, averaged over
-every tenth of these days' demand and prices. "Of all" counts what the other lines lose or win as well, which no line's
-own report shows.
+these days' demand and prices. A range is half of a 90 % interval, of the logarithm. "Of all" counts what the other
+lines lose or win as well, which no line's own report shows.
 """
 
 import argparse
@@ -16,34 +16,32 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fit import AT, SIMPLE, ours
-from benchmarks.fit_world import DAYS, world_history
-from decisions.fitting import History
-from simulator.catalog import line_list
+from benchmarks.fit import AT, ours
+from benchmarks.fit_world import DAYS, order_of, world_history
+from decisions.fitting import SIMPLE, History
 from simulator.market import market
 from simulator.response import steady_response
 from simulator.scenarios import DEVELOPMENT_SEEDS, SCENARIOS, UNSEEN_SEEDS, scenario
 from simulator.world import World
 
-EVERY = 10
 MOVE = 0.005
-NAMES = ("covered 0.5x", "1x", "1.5x", "marginal", "ROAS error 1x", "total", "marginal error", "total",
-         "of all: covered 1x", "marginal", "marginal error")
-SIGNED = (5, 7)
-"Columns whose errors may cancel."
+NAMES = ("covered 0.5x", "1x", "1.5x", "marginal", "range 1x", "marginal", "ROAS error 1x", "total",
+         "marginal error", "total", "of all: covered 1x", "marginal", "marginal error")
+SHARES, SIGNED = (0, 1, 2, 3, 10, 11), (7, 9)
+"Columns that are shares of lines, and those whose errors may cancel."
 
 
 def truth(world: World, known: History) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What each line's spend brings itself (3, n) at AT times today's, its marginal return (n,) today, and both with
     what it brings to all lines."""
-    order = np.argsort([str(line.campaign_id) for line in line_list(world)], kind="stable")
+    order = order_of(world)
     today, n = np.empty(len(order)), len(order)
     today[order] = known.today
     factors = (0.0, *AT, 1 - MOVE, 1 + MOVE)
     splits = np.tile(today, (len(factors), n, 1))
     for at, factor in enumerate(factors):
         splits[at, np.arange(n), np.arange(n)] *= factor
-    days = [market(world).conditions(day) for day in range(0, DAYS, EVERY)]
+    days = [market(world).conditions(day) for day in range(DAYS)]
     worth = np.mean([steady_response(world, splits, d.demand, d.price).value for d in days], axis=0)
     found = []
     for value in (worth[:, np.arange(n), np.arange(n)], worth.sum(axis=-1)):
@@ -60,8 +58,12 @@ def score(name: str, seed: int) -> np.ndarray:
     def covered(ends: np.ndarray, true: np.ndarray) -> np.ndarray:
         return ((ends[0] <= true) & (true <= ends[1])).mean(axis=-1)
 
+    def half_range(ends: np.ndarray) -> float:
+        return float(np.log(ends[1] / ends[0]).mean() / 2)
+
     return np.array([
         *covered(made.value_ends, own), covered(made.marginal_ends, own_marginal),
+        half_range(made.value_ends[:, 1]), half_range(made.marginal_ends),
         np.abs(made.value[1] / own[1] - 1).mean(), made.value[1].sum() / own[1].sum() - 1,
         np.median(np.abs(made.marginal / own_marginal - 1)),
         (made.marginal * known.today).sum() / (own_marginal * known.today).sum() - 1,
@@ -90,13 +92,12 @@ def main() -> None:
         table.add_row(name, *_cells(scored))
     table.add_section()
     table.add_row("all", *_cells(np.concatenate(whole)))
-    Console(width=160).print(table)
+    Console(width=180).print(table)
 
 
 def _cells(scored: np.ndarray) -> list[str]:
     mean = 100 * scored.mean(axis=0)
-    return [f"{x:+.1f}" if at in SIGNED else f"{x:.0f}" if "error" not in NAMES[at] else f"{x:.1f}"
-            for at, x in enumerate(mean)]
+    return [f"{x:+.1f}" if at in SIGNED else f"{x:.0f}" if at in SHARES else f"{x:.1f}" for at, x in enumerate(mean)]
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ def world_history(made: World, days: int = DAYS) -> History:
     )
 
 
+def order_of(made: World) -> np.ndarray:
+    """The world's place of each line of the history, which is sorted by line_id."""
+    return np.argsort([str(line.campaign_id) for line in line_list(made)], kind="stable")
+
+
 def without_clicks(known: History) -> History:
     """The same history from a platform that reports no clicks."""
     return replace(known, clicks=None)
@@ -51,7 +56,7 @@ def without_clicks(known: History) -> History:
 def true_value(seed: int, spend: np.ndarray, days: range, lines: int = 42) -> np.ndarray:
     """Expected value (…, n) a day of holding `spend` (…, n), averaged over the days' true demand and prices."""
     here = market(world(seed, lines))
-    order = _order(seed, lines)
+    order = order_of(world(seed, lines))
     unsorted = np.empty_like(spend)
     unsorted[..., order] = spend
     found = [respond(here.curves, unsorted, here.day(d).demand, here.day(d).price, None).value for d in days]
@@ -82,7 +87,3 @@ def lift_test(
     return Experiment(f"lift-{known.line_ids[line]}-{start}", known.line_ids[line], first,
                       first + timedelta(days=days - 1), float(arms[0, line]), float(spend[line]),
                       lift + error * float(noise), error)
-
-
-def _order(seed: int, lines: int) -> np.ndarray:
-    return np.argsort([str(line.campaign_id) for line in line_list(world(seed, lines))], kind="stable")

@@ -15,8 +15,8 @@ from scipy.optimize import minimize
 from benchmarks import hill_fit
 from decisions.allocation import allocate, scaled_status_quo
 from decisions.curves import Curves
-from decisions.fitting import Fitted, fit, history
-from decisions.fitting.simple import SIMPLE, as_curves
+from decisions.fitting import SIMPLE, Fitted, fit, history
+from decisions.fitting.simple import as_curves
 from decisions.jobs.curves import LEAST_KNOWN
 from decisions.jobs.responses import supported
 from decisions.limits import MOST, Bounds, bounds

@@ -7,7 +7,7 @@ from decisions.fitting.diagnostics import Diagnostics, diagnose
 from decisions.fitting.experiments import Experiment
 from decisions.fitting.history import History, history
 from decisions.fitting.lines import fit
-from decisions.fitting.model import Spec
+from decisions.fitting.model import SIMPLE, Spec
 from decisions.fitting.posterior import Fitted
 
-__all__ = ["Diagnostics", "Experiment", "Fitted", "History", "Spec", "diagnose", "fit", "history"]
+__all__ = ["SIMPLE", "Diagnostics", "Experiment", "Fitted", "History", "Spec", "diagnose", "fit", "history"]

@@ -56,7 +56,7 @@ def fit_channel(
     spec: Spec,
     clicks: ChannelFit | None = None,
     *,
-    bias: float = 0.0,
+    bias: float | FloatArray = 0.0,
     begin: ChannelFit | None = None,
     pooled: float | None = None,
     line_demand: bool = True,
@@ -123,7 +123,7 @@ def _pooled(outcome: FloatArray, spend: FloatArray, typical: FloatArray, known: 
     return float(outcome.sum() / spend.sum())
 
 
-def _prepare(history: History, spec: Spec, clicks: ChannelFit | None, bias: float) -> Data:
+def _prepare(history: History, spec: Spec, clicks: ChannelFit | None, bias: float | FloatArray) -> Data:
     seen = (history.spend > 0) & (history.known > 0) & np.isfinite(history.outcome)
     weight = np.where(seen, history.known, 0.0)
     outcome = np.where(seen, history.outcome, 0.0)

@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from decisions.fitting.carry import LAGS
 from decisions.fitting.channel import ChannelFit, fit_channel
-from decisions.fitting.confounding import BIAS, CHANNEL_SD, calibrate
+from decisions.fitting.confounding import calibrate
 from decisions.fitting.experiments import Experiment, check
+from decisions.fitting.foresight import foreseen
 from decisions.fitting.history import History
-from decisions.fitting.model import SIGNALS, Spec, active
+from decisions.fitting.model import SIGNALS, SIMPLE, Spec, active
 from decisions.fitting.posterior import Fitted
 from decisions.fitting.select import choose, on_clicks
 
 FloatArray = NDArray[np.float64]
 
+STEP = 0.03
+"""Of the power of unseen demand, for its derivative."""
 SUPPORT = (0.05, 0.95)
 """Quantiles of a line's daily spend between which its data support the curve."""
 
@@ -37,15 +40,16 @@ def fit(
     count, width = len(history.line_ids), SIGNALS + history.signals.shape[-1]
     mean, together, cov = np.zeros((count, width)), np.zeros((count, width)), np.zeros((count, width, width))
     demand, memory = np.zeros((2, count)), np.zeros((2, count))
-    dispersion, chosen = np.zeros(count), [Spec("hill1", "none")] * count
+    dispersion, chosen = np.zeros(count), [SIMPLE] * count
+    power = foreseen(history)
     for channel in sorted(set(history.channels)):
         lines = np.array([i for i, name in enumerate(history.channels) if name == channel], dtype=np.int64)
         mine = history.of(lines)
         spec = choose(mine) if specs is None else specs[channel]
-        found, sensitivity = _observe(mine, spec, pooled)
+        found, sensitivity = _observe(mine, spec, pooled, power.mean[lines])
         columns = active(spec, history.signals.shape[-1])
-        made = calibrate(spec, found.full(history.signals.shape[-1]), found.cov, sensitivity, columns, mine,
-                         found.common, experiments)
+        made = calibrate(spec, found.full(history.signals.shape[-1]), found.cov, sensitivity, power.of(lines),
+                         columns, mine, found.common, experiments)
         mean[np.ix_(lines, columns)], together[np.ix_(lines, columns)] = made.theta, made.together
         cov[np.ix_(lines, columns, columns)] = made.cov
         demand[:, lines] = found.state, np.full(len(lines), found.common[-1] - 1)
@@ -63,14 +67,14 @@ def fit(
     )
 
 
-def _observe(history: History, spec: Spec, pooled: float) -> tuple[ChannelFit, FloatArray]:
-    """What observation says of a channel, and how far it moves with the power of unseen demand (n, p)."""
+def _observe(history: History, spec: Spec, pooled: float, bias: FloatArray) -> tuple[ChannelFit, FloatArray]:
+    """What observation says of a channel at the power `bias` (n,) of unseen demand, and how it moves with it (n, p)."""
     clicks = None
     if history.clicks is not None and (np.nan_to_num(history.clicks) * (history.spend > 0)).sum() > 0:
         clicks = fit_channel(on_clicks(history), spec._replace(carry="none"))
-    found = fit_channel(history, spec, clicks, bias=BIAS, pooled=pooled)
-    moved = fit_channel(history, spec, clicks, bias=BIAS + CHANNEL_SD, pooled=pooled, begin=found)
-    return found, (moved.theta - found.theta) / CHANNEL_SD
+    found = fit_channel(history, spec, clicks, bias=bias, pooled=pooled)
+    moved = fit_channel(history, spec, clicks, bias=bias + STEP, pooled=pooled, begin=found)
+    return found, (moved.theta - found.theta) / STEP
 
 
 def _support(spend: FloatArray, seen: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:

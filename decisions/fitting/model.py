@@ -4,9 +4,8 @@
               × h(effective / k) / h(typical / k)
 
 RETURN is the log of what a currency unit brings at the line's typical spend, which data tell best. BIAS is
-confounding: the power of spend in an outcome that spend did not cause. Observation alone cannot tell it from
-saturation, so its prior widens the curve away from the typical spend (sensitivity analysis by a bias parameter;
-Greenland 2005); an experiment sees the curve without it.
+confounding, the power of spend in an outcome that spend did not cause (see `confounding`); an experiment sees the curve
+without it.
 """
 
 from __future__ import annotations
@@ -39,10 +38,13 @@ class Spec(NamedTuple):
     carry: Carry
 
 
+SIMPLE = Spec("hill1", "none")
+"""Hill's curve with exponent 1 and no carry-over: no other was closer to the simulator's truth (docs/choices.md)."""
+
 def active(spec: Spec, signals: int) -> IntArray:
     """Columns of the parameters that the spec uses."""
     used = [RETURN]
-    used += [KAPPA] if spec.shape != "power" else []
+    used += [KAPPA] if spec.shape not in ("power", "rate") else []
     used += [NU] if spec.shape in ("hill", "power") else []
     used += [KEPT, KEPT_TOO][: PARAMETERS[spec.carry]]
     return np.array([*used, *range(WEEKDAY, SIGNALS + signals)], dtype=np.int64)
@@ -57,10 +59,10 @@ class Days:
     typical: FloatArray  # (n,)
     common: FloatArray  # (T, 7): weekday contrasts and trend
     signals: FloatArray  # (T, n, q)
-    bias: float  # power of spend in an outcome that spend did not cause
+    bias: float | FloatArray  # (n,) power of spend in an outcome that spend did not cause
 
     @classmethod
-    def of(cls, history: History, bias: float) -> Days:
+    def of(cls, history: History, bias: float | FloatArray) -> Days:
         """All days of a history."""
         return cls(np.arange(len(history.line_ids)), history.with_past(), history.typical, common(history),
                    history.signals, bias)

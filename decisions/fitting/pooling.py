@@ -44,6 +44,8 @@ def start(spec: Spec, signals: int, campaigns: int, log_return: float, offset: b
     known[NU] = (0.0, 0.25, 0.1, 0.1) if spec.shape == "hill" else (0.4, 0.8, 0.3, 0.3)
     known[KEPT] = (-1.1, 1.0, 0.3, 0.3) if spec.carry == "geometric" else (0.0, 0.3, 0.1, 0.1)
     known[KEPT_TOO] = (0.0, 0.7, 0.3, 0.3)
+    if spec.shape == "rate":  # with spend, in the last column: the planners of an account's lines are the same
+        known[SIGNALS + signals - 1] = (0.0, 0.15, 0.05, 0.05)
     table = np.array([known.get(int(name), (0.0, 0.1, 0.05, 0.05) if name < SIGNALS else (0.0, 0.5, 0.2, 0.2))
                       for name in active(spec, signals)])
     centre, variance = table[:, 0], np.maximum(table[:, 1:] ** 2, 1e-6)

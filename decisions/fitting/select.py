@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import ChannelFit, fit_channel
 from decisions.fitting.history import History
-from decisions.fitting.model import Days, Spec, evaluate
+from decisions.fitting.model import SIMPLE, Days, Spec, evaluate
 from decisions.fitting.shapes import SHAPES
 
 FloatArray = NDArray[np.float64]
@@ -24,7 +24,6 @@ LEAST_DAYS = 42
 """Days that it takes to compare anything; below them the simple curve stands."""
 MOST_LINES = 40
 """Lines of a channel that are compared: enough to see a difference that matters, and a bounded time."""
-SIMPLE = Spec("hill1", "none")
 CLEARLY = 2.0
 """Standard errors by which a curve must beat the simple one."""
 

@@ -1,13 +1,14 @@
-"""The three saturations in log form, with the derivatives that a fit needs.
+"""The saturations in log form, with the derivatives that a fit needs.
 
 `log h` is a function of `v = log(effective spend / typical spend)`, of `kappa = log(k / typical spend)` and of one
 more number `nu`: the log of Hill's exponent, or the logit of the power curve's. `hill1` is Hill's curve with the
-exponent fixed at 1 (Michaelis & Menten 1913), the simplest of them.
+exponent fixed at 1 (Michaelis & Menten 1913), the simplest of them. `rate` is no saturation: proportional, for an
+outcome by clicks instead of spend (see `foresight`).
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from decisions.response import HILL, LOGISTIC, POWER
 
 FloatArray = NDArray[np.float64]
-Shape = Literal["hill1", "hill", "logistic", "power"]
-SHAPES: tuple[Shape, ...] = get_args(Shape)
-FAMILY = {"hill1": HILL, "hill": HILL, "logistic": LOGISTIC, "power": POWER}
+Shape = Literal["hill1", "hill", "logistic", "power", "rate"]
+SHAPES: tuple[Shape, ...] = ("hill1", "hill", "logistic", "power")
+FAMILY: dict[Shape, int] = {"hill1": HILL, "hill": HILL, "logistic": LOGISTIC, "power": POWER}
 "The number by which `decisions.response` knows each shape."
 
 
@@ -33,7 +34,7 @@ def log_saturation(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """`log h` and its derivatives by v, kappa and nu; the first derivative is the elasticity. Arguments broadcast."""
     n = exponent(shape, nu)
-    if shape == "power":
+    if shape in ("power", "rate"):
         return n * v, n + 0 * v, 0 * v, v * n * (1 - n)
     u = v - kappa
     if shape == "logistic":

@@ -4,14 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisions.curves import Curves
-from decisions.fitting.model import KAPPA, RETURN, Spec
+from decisions.fitting.model import KAPPA, RETURN, SIMPLE
 from decisions.fitting.posterior import Fitted
 
 FloatArray = NDArray[np.float64]
-
-SIMPLE = Spec("hill1", "none")
-"""Hill's curve with exponent 1 and no carry-over: no other was closer to the simulator's truth (docs/choices.md)."""
-
 
 def curves_of(fitted: Fitted, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Ceiling and half saturation (…, n) by parameters (…, n, P): the mode's or draws'. Raises ValueError where a line

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from decisions import draws, signals
 from decisions.calibration import Ground, chosen
 from decisions.curves import Curves
-from decisions.fitting import Experiment, Fitted, History, fit
+from decisions.fitting import SIMPLE, Experiment, Fitted, History, fit
 from decisions.fitting import history as known_days
-from decisions.fitting.simple import SIMPLE, as_curves
+from decisions.fitting.simple import as_curves
 from moe import tables
 from moe.errors import MoeError
 from moe.jobs import Night

@@ -6,8 +6,8 @@ import pytest
 from fit_world import Truth
 
 from decisions.draws import as_table, draws, from_table
-from decisions.fitting import fit
-from decisions.fitting.simple import SIMPLE, as_curves
+from decisions.fitting import SIMPLE, fit
+from decisions.fitting.simple import as_curves
 
 
 @pytest.fixture(scope="module")

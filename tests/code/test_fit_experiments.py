@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from decisions.fitting import Experiment, fit
+from decisions.fitting import SIMPLE, Experiment, fit
 from decisions.fitting.experiments import from_rows
-from decisions.fitting.select import SIMPLE
 from moe.contracts import contract
 from tests.code.fit_world import FIRST, Truth
 

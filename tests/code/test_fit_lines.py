@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.fitting import Spec, fit
+from decisions.fitting import SIMPLE, Spec, fit
 from decisions.fitting import history as make_history
 from decisions.fitting.carry import CARRIES
 from decisions.fitting.channel import fit_channel
 from decisions.fitting.diagnostics import diagnose
 from decisions.fitting.model import SIGNALS
-from decisions.fitting.select import SIMPLE, choose
+from decisions.fitting.select import choose
 from decisions.fitting.shapes import SHAPES
 from tests.code.fit_world import FIRST, Truth
 
