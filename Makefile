@@ -26,8 +26,9 @@ define say_left_out
 	@$(if $(has_kubectl),true,echo "Left out: one test of the manifests (marker kubectl), for lack of kubectl")
 endef
 pytest = $(BIN)/python -m pytest -q -m "$(strip $(1) $(left_out))"
-# Four workers at most: each may hold a Spark session of 2 GiB.
-spread := -n logical --maxprocesses 4 --dist loadfile
+# Four workers at most: each may hold a Spark session of 2 GiB. Files are begun in the order of tests/conftest.py, not, as
+# would be usual, those of most tests first.
+spread := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup nightly test test-all lint train up down demo doctor clean
 
@@ -68,7 +69,6 @@ lint: setup ## ruff, mypy, import rules, SQL
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
-# The longest files go first where several workers share them, so that none is left to run alone at the end.
 test: lint ## lint, then the tests, the fast ones first
 	$(call pytest,not all) tests/code
 	$(call pytest,not all) $(spread) tests/e2e tests/data tests/model

@@ -32,9 +32,9 @@ def words(data: ReportData) -> str:
     said = f"{how_many} of {formats.count(len(curves), 'curve')} {verb} checked by an experiment."
     if not observed:
         return said
-    said += (f" {'The others' if checked else 'They'} are from observed spend only. Where budgets followed demand, sales "
-             "that would have come anyway look like their work: what conversion rates show of that is taken out, the "
-             "rest only an experiment tells.")
+    said += (f" {'The others' if checked else 'They'} are from observed spend only. Where budgets followed demand, "
+             "sales that would have come anyway look like their work: what conversion rates show of that is taken out, "
+             "the rest only an experiment tells.")
     widest = max((r for r in data.budgets.to_pylist() if r["line_id"] in observed),
                  key=lambda r: (r["expected_value_se"], r["line_id"]), default=None)
     return said if widest is None else f"{said} A test teaches most on {widest['line_name']}: its range is the widest."

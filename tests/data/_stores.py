@@ -111,8 +111,9 @@ def ledger_of(unit: Unit, night: date) -> list[dict[str, Any]]:
 def python(code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """A process of its own with this test's settings."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], text=True, cwd=settings().root, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=os.environ | environment | {"PYTHONPATH": str(settings().root)})
+        [sys.executable, "-c", code, *arguments], text=True, cwd=settings().root,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | environment | {"PYTHONPATH": str(settings().root)})
 
 
 def changed(path: Path, change: Callable[[bytes], bytes]) -> None:

@@ -26,7 +26,12 @@ from datetime import date
 from moe import runner
 from moe.jobs import find
 from moe.units import load_unit
-runner.run(find(sys.argv[2:3]), load_unit(sys.argv[1]), [date(2026, 3, 2)], replace=True)
+unit, jobs = load_unit(sys.argv[1]), find(sys.argv[2:3])
+for job in jobs:
+    job.function()
+print("ready", flush=True)
+sys.stdin.readline()
+runner.run(jobs, unit, [date(2026, 3, 2)], replace=True)
 """
 READ = """
 import sys
@@ -74,11 +79,16 @@ def undisturbed(unit: Unit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job
 
 
 def killed(unit: Unit, job: str, point: str, tables_read: tuple[str, ...]) -> None:
-    """Run a job and kill it at a point, while a reader reads the night's partitions in a loop."""
-    reader = python(READ, *[t for t in tables_read if tables.partition(t, unit.unit, D2).exists()])
-    assert reader.stdout and reader.stdout.readline() == "reading\n"
+    """Run a job and kill it at a point, while a reader reads the night's partitions in a loop.
+
+    Both have imported what they need before the job begins: the reader reads while there is something to see.
+    """
     process = python(RUN, str(unit.folder / "unit.yml"), job, MOE_KILL_AT=point)
-    _, printed = process.communicate()
+    there = [t for t in tables_read if tables.partition(t, unit.unit, D2).exists()]
+    reader = python(READ, *there, MOE_THREADS="1")
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    assert reader.stdout and reader.stdout.readline() == "reading\n"
+    _, printed = process.communicate("go\n")
     assert process.returncode == -signal.SIGKILL, printed
     time.sleep(0.1)
     reader.terminate()

@@ -35,8 +35,8 @@ def python() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "ready").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--no-deps",
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+            subprocess.run([sys.executable, "-m", "pip", "--python", folder, "install", "--no-deps", "--no-compile",
                             "--disable-pip-version-check", "-qq", "-r", LOCK], check=True)
             (folder / "ready").touch()
     return folder / "bin" / "python"

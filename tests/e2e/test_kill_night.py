@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from moe import frames, ledger
+from moe import frames, ledger, runner
+from moe.jobs import find
 from moe.settings import settings
+from moe.train import train
+from moe.units import load_unit
 
 UNIT, D = "display_kill", date(2020, 6, 1)
 MOE = str(Path(sys.executable).parent / "moe")
@@ -30,10 +33,10 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("MOE_HOME", str(folder / "home"))
         patch.setenv("MOE_PSEUDONYM_KEY", "tests")
         settings.cache_clear()
-        night = str(D - timedelta(days=1))
-        for command in (["run", "land", "ads", "--date", night], ["train", "--date", night],
-                        ["run", "night", "--date", str(D)]):
-            subprocess.run([MOE, *command, "--unit", str(path)], check=True, capture_output=True, timeout=400)
+        unit, night = load_unit(str(path)), D - timedelta(days=1)
+        runner.with_history(find(["land", "ads"]), unit, night)
+        train(unit, night)
+        runner.with_history(find(["night"]), unit, D)
         yield str(path)
     settings.cache_clear()
 
