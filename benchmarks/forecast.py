@@ -12,7 +12,6 @@ of our median's absolute error over that of the peer's, which a peer's too wide 
 import argparse
 import multiprocessing
 import os
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -66,20 +65,17 @@ def past(seen: Seen) -> Past:
     platforms, platform = np.unique(seen.platform, return_inverse=True)
     share = {m: np.maximum(seen.share_known(n), 1e-9) for m, n in (("conversions",) * 2, ("conversion_value", "value"))}
     planned = np.where(np.arange(len(seen.spend))[:, None] < HISTORY, np.nan, seen.budget_cents / 100)
+    weekday = (seen.first_day.weekday() + np.arange(len(seen.spend))) % 7
     outcome = {"conversions": seen.conversions / share["conversions"],
                "conversion_value": seen.value / share["conversion_value"]}
-    return Past(tuple(platforms), platform, _weekdays(seen, len(seen.spend), 0), seen.spend, planned, outcome, share)
-
-
-def _weekdays(seen: Seen, days: int, first: int) -> np.ndarray:
-    return (seen.first_day.weekday() + first + np.arange(days)) % 7
+    return Past(tuple(platforms), platform, weekday, seen.spend, planned, outcome, share)
 
 
 def run_seed(job: tuple[str, int], platforms: bool) -> list[dict[str, object]]:
     """Scores of one world's forecasts."""
     policy = Weekly()
     play(scenario(*job), policy, DAYS)
-    final = past(replace(policy.last))
+    final = past(policy.last)
     out = []
     for night, (known, paths) in policy.made.items():
         groups = {"all": slice(None)} | ({n: [p] for p, n in enumerate(known.platforms)} if platforms else {})

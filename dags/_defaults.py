@@ -8,13 +8,15 @@ from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param
 
-from moe.errors import FileFault, MoeError, Retriable
+from moe.errors import MissingFile, MoeError, Retriable
 from moe.nightly import AFTER_LIVE
 from moe.settings import settings
 
 log = logging.getLogger("moe.dags")
 
 RETRIES = 2  # for what mends itself: a full disk cleared, a network back
+AT_A_DESK = "dag_test"
+"Whose runs `airflow dags test` starts, as Airflow calls them."
 WAITS = {"retries": 32, "retry_delay": timedelta(minutes=15)}
 "A source whose delivery is late and whose unit says wait: tried again for 8 hours, until the working day."
 
@@ -26,7 +28,7 @@ def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool
     """
     if at_a_desk:
         return False
-    if isinstance(error, FileFault) and "is missing" in error.message:
+    if isinstance(error, MissingFile):
         return True
     return (isinstance(error, Retriable) or not isinstance(error, MoeError)) and try_number <= RETRIES
 

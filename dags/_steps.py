@@ -9,17 +9,16 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any
 
-from _defaults import mends_itself, what_failed
+from _defaults import AT_A_DESK, mends_itself, what_failed
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 from moe.errors import MoeError, PublishError
 from moe.jobs import Night, find
 from moe.nightly import night_of
-from moe.units import Unit, load_unit
+from moe.units import load_unit
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,8 @@ def online(night: Night, asked: Asked) -> str:
     if newest and newest > night.date:
         return f"nothing moved: the features of {newest} are online, and they go forward"
     return bring(unit, night.date)
+
+
 def follow(night: Night, asked: Asked) -> str:
     from moe import follow, publish
 
@@ -190,73 +191,12 @@ def run_step(step: str, unit: str, night: str) -> None:
     except Exception as error:
         line["status"], line["type"] = "failed", type(error).__name__
         line["says"], line["remedy"] = what_failed(error)
-        at_a_desk = run.triggering_user_name == "dag_test"
+        at_a_desk = run.triggering_user_name == AT_A_DESK
         if mends_itself(error, context["ti"].try_number, at_a_desk):
             raise
         raise AirflowFailException(str(error)) from error
     finally:
         _print(line | {"seconds": round(time.perf_counter() - started, 3)})
-
-
-def _asked_for(unit: str, night: str) -> tuple[Unit, date]:
-    """The unit and the night of a task; what a person must put right fails the task at once."""
-    try:
-        found = load_unit(unit)
-        return found, night_of(found, night)
-    except MoeError as error:
-        raise AirflowFailException(str(error)) from error
-
-
-def is_scored(unit: str, night: str) -> bool:
-    """Whether the night's scores are there; a sensor asks it again. At a desk nobody waits for another run."""
-    from moe import ledger, tables
-
-    found, day = _asked_for(unit, night)
-    if day in tables.nights("features.score__line_segment", found.unit):
-        return True
-    if ledger.newest(found.unit, day).get("score", {}).get("status") == "skipped":
-        raise AirflowSkipException(f"unit {found.unit} has no scores: the step score was skipped")
-    if get_current_context()["dag_run"].triggering_user_name == "dag_test":
-        error = MoeError(f"the night of {day} has no scores", f"run `moe nightly --unit {unit} --date {day}` first")
-        raise AirflowFailException(str(error)) from error
-    return False
-
-
-WEEKDAY = 6
-"The training's: the week ends with a Sunday."
-
-
-def is_training_due(unit: str, night: str) -> bool:
-    """Whether D is a Sunday, a person or the DAG `monitor` started the run, or D's monitoring asked for a model."""
-    is_sunday = date.fromisoformat(night or "0001-01-01").weekday() == WEEKDAY
-    return is_sunday or _run_type() != "scheduled" or _is_requested(unit, night)
-
-
-def asks_for_training(unit: str, night: str) -> bool:
-    """Whether D's monitoring asked for a model; a backfill asks nobody."""
-    return _run_type() != "backfill" and _is_requested(unit, night)
-
-
-def is_no_backfill() -> bool:
-    """A backfill trains its nights' challengers and promotes none of them."""
-    return _run_type() != "backfill"
-
-
-def _run_type() -> str:
-    return str(get_current_context()["dag_run"].run_type.value)
-
-
-def _is_requested(unit: str, night: str) -> bool:
-    """Filed in that very night: one that stays open after a training is filed again two weeks later."""
-    from monitoring.requests import open_request
-
-    found, day = _asked_for(unit, night)
-    request = open_request(found, day)
-    if request is None or request.filed != day:
-        print(f"the night of {day} asked for no training", flush=True)
-        return False
-    print(f"the night of {day} asked for a training: {request.reasons}", flush=True)
-    return True
 
 
 def _print_record(record: Any) -> None:

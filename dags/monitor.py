@@ -33,8 +33,9 @@ page. A request asks; it moves nothing that is live.
 
 from datetime import timedelta
 
+from _conditions import asks_for_training, is_scored
 from _defaults import COMMON, EVERY_NIGHT, NIGHT, for_each_unit, unit_param
-from _steps import asks_for_training, is_scored, run_step
+from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator, ShortCircuitOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.sensors.python import PythonSensor

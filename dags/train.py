@@ -24,8 +24,9 @@ and promotes none of them: a version decides from the night after its promotion,
 
 from datetime import timedelta
 
+from _conditions import is_no_backfill, is_scored, is_training_due
 from _defaults import COMMON, EVERY_NIGHT, NIGHT, for_each_unit, unit_param
-from _steps import is_no_backfill, is_scored, is_training_due, run_step
+from _steps import run_step
 from airflow.providers.standard.operators.python import PythonOperator, ShortCircuitOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.sensors.python import PythonSensor

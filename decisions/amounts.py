@@ -12,6 +12,6 @@ def cents(amount: Decimal) -> int:
     return int((amount * 100).to_integral_value(rounding="ROUND_HALF_UP"))
 
 
-def money(amounts: ArrayLike) -> pa.Array:
-    """Cents (n,) as a table's column."""
-    return pa.array([Decimal(int(c)).scaleb(-2) for c in np.asarray(amounts)], pa.decimal128(18, 2))
+def money(amounts: ArrayLike, decimals: int = 2) -> pa.Array:
+    """Cents (n,), or smaller parts of the currency unit, as a table's column."""
+    return pa.array([Decimal(int(c)).scaleb(-decimals) for c in np.asarray(amounts)], pa.decimal128(18, decimals))

@@ -16,54 +16,16 @@ Bids are int64 ten-thousandths of the currency unit, for DECIMAL(18, 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from decisions.auctions.shading import best_bids
+from decisions.auctions.landscape import SCALE, Landscape
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-SCALE = 10_000
 MOST = 10**15  # where no cap is given; a float still counts it exactly
-
-
-@dataclass(frozen=True, eq=False)
-class Landscape:
-    """What bids win a day, of m rows at g bids, rising. A row of NaN has none. Between two bids both curves are
-    straight, below the least bid clicks fall to none at 0, and above the largest nothing more is won."""
-
-    bid: IntArray  # (g,) ten-thousandths, rising, all above 0
-    clicks: FloatArray  # (m, g) never falling
-    cost_per_click: FloatArray  # (m, g) currency units, never falling
-
-    def at(self, bid: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Clicks and their cost at one bid a row, each (m,); a click never costs more than the bid."""
-        nothing = np.zeros((len(bid), 1)) + 0.0 * self.clicks[:, :1]
-        grid = np.concatenate([[0], self.bid])
-        clicks = _between(grid, np.hstack([nothing, self.clicks]), bid)
-        cost = _between(grid, np.hstack([nothing, self.cost_per_click]), bid)
-        return clicks, np.minimum(cost, bid / SCALE)
-
-    def shading(self) -> Callable[[FloatArray], FloatArray]:
-        """Of worths (m,), the bids that keep most of (worth − bid) × clicks at first price, in ten-thousandths; the
-        worth itself where a row has no curve. A bid never falls as its worth rises."""
-        points = np.concatenate([[0], self.bid])
-        # Ten steps between two bids of the landscape: clicks are straight between them, the best bid is not at them.
-        grid = np.unique(np.linspace(points[:-1], points[1:], 11).round().astype(np.int64))[1:]
-        known, rows = ~np.isnan(self.clicks[:, 0]), len(self.clicks)
-        won = np.nan_to_num(np.stack([self.at(np.full(rows, b))[0] for b in grid], axis=1))
-        return lambda worth: np.where(known, best_bids(worth, grid.astype(np.float64), won), worth)
-
-
-def _between(grid: IntArray, values: FloatArray, at: IntArray) -> FloatArray:
-    """Linear interpolation with one row of values each."""
-    right = np.clip(np.searchsorted(grid, at, side="right"), 1, grid.size - 1)
-    low, high = (np.take_along_axis(values, j[:, None], axis=1)[:, 0] for j in (right - 1, right))
-    share = np.minimum((at - grid[right - 1]) / (grid[right] - grid[right - 1]), 1.0)
-    return np.asarray(low + share * (high - low))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +51,7 @@ def bids(
     budget_cents: ArrayLike,
     shadow_price: ArrayLike,
     *,
-    price_floor: float,
+    price_floor: ArrayLike,
     bid_floor: ArrayLike = 0,
     bid_cap: ArrayLike = MOST,
     landscape: Landscape | None = None,
@@ -101,14 +63,13 @@ def bids(
     Rows (m,): `line` in 0…n-1, calibrated `conversion_rate` of a click (above 1 where the platform reports
     so), `value_per_conversion` in the unit of the curves' outcome, `clicks` expected a day at the current
     `cost_per_click` (currency units); a row of the `landscape` replaces both. `budget_cents` (n,).
-    `shadow_price` is the allocation's, of each line (n,) or of all, not below `price_floor`: 1 never pays more for a
-    click than it returns,
-    1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap` (scalar or (m,)) are ten-thousandths. A line
-    that cannot afford its floors drops its least worthy segments (bid 0), because a platform refuses a bid below
-    its floor. `correction` (n,) multiplies the bids at last, by what the line spent of its budgets lately
-    (`auctions.feedback`): within floor and cap, and not above what a click returns at the `price_floor`. At
-    `first_price` a click costs its bid, and rows of the landscape bid what keeps most of the click's worth; the others
-    bid the worth, since nothing tells what a lower bid wins. Raises ValueError on bad input.
+    `shadow_price` is the allocation's, of each line (n,) or of all, as is `price_floor`, below which it does not fall:
+    1 never pays more for a click than it returns, 1.25 keeps a fifth of its value as margin. `bid_floor` and `bid_cap`
+    (scalar or (m,)) are ten-thousandths. A line that cannot afford its floors drops its least worthy segments (bid 0),
+    because a platform refuses a bid below its floor. `correction` (n,) multiplies the bids at last, by what the line
+    spent of its budgets lately (`auctions.feedback`): within floor and cap, and not above what a click returns at the
+    `price_floor`. At `first_price` a click costs its bid, and rows of the landscape bid what keeps most of the click's
+    worth; the others bid the worth, since nothing tells what a lower bid wins. Raises ValueError on bad input.
     """
     i = np.asarray(line, dtype=np.int64)
     budget = np.asarray(budget_cents, dtype=np.int64)
@@ -117,8 +78,10 @@ def bids(
         for v in (conversion_rate, value_per_conversion, clicks, cost_per_click)
     )
     floor, cap = (np.broadcast_to(np.asarray(v, dtype=np.int64), i.shape) for v in (bid_floor, bid_cap))
-    price = np.maximum(np.broadcast_to(np.asarray(shadow_price, dtype=np.float64), budget.shape), price_floor)
-    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price, price_floor)
+    price, least_price = (np.broadcast_to(np.asarray(v, dtype=np.float64), budget.shape)
+                          for v in (shadow_price, price_floor))
+    price = np.maximum(price, least_price)
+    _check(i, budget, (rate, value, n_clicks, cost), floor, cap, price, least_price)
 
     worth = np.minimum(rate * value / price[i] * SCALE, MOST)
     wanted = np.clip(worth, floor, cap)
@@ -157,7 +120,7 @@ def bids(
     moved = np.broadcast_to(np.asarray(correction, dtype=np.float64), budget.shape)
     if not (np.isfinite(moved).all() and (moved > 0).all()):
         raise ValueError("corrections must be finite and above 0")
-    most = np.minimum(np.minimum(rate * value / price_floor * SCALE, MOST).astype(np.int64), cap)
+    most = np.minimum(np.minimum(rate * value / least_price[i] * SCALE, MOST).astype(np.int64), cap)
     made, most = _corrected(bid, moved[i], floor, most)
     rises, falls = (np.bincount(i, room & (made > 0), budget.size) > 0 for room in (made < most, made > floor))
     # Where bids were raised because less was spent than expected, the spend model says too much: the budget holds.
@@ -184,13 +147,13 @@ def _check(
     floor: IntArray,
     cap: IntArray,
     price: FloatArray,
-    price_floor: float,
+    least_price: FloatArray,
 ) -> None:
     if i.ndim != 1 or (i.size and not 0 <= i.min() <= i.max() < budget.size):
         raise ValueError(f"line must be one-dimensional, with indices in 0…{budget.size - 1}")
     if any(not np.isfinite(v).all() or (v < 0).any() for v in numbers):
         raise ValueError("rates, values, clicks and costs must be finite and not negative")
-    if not (0 < price_floor < np.inf and np.isfinite(price).all()) or (budget < 0).any():
+    if not ((least_price > 0).all() and np.isfinite(price).all()) or (budget < 0).any():
         raise ValueError("the price floor must be above 0, the price finite and no budget negative")
     if (floor < 0).any() or (floor > cap).any() or (cap > MOST).any():
         crossed = np.flatnonzero(floor > cap).tolist()

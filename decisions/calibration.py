@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from decisions.fitting import Experiment
 from decisions.fitting.experiments import from_rows
-from moe.contracts import ADDED, contract
+from decisions.rows import table_of
 
 Row = Mapping[str, Any]
 
@@ -50,8 +50,7 @@ def chosen(rows: Iterable[Row], ground: Ground) -> tuple[tuple[Experiment, ...],
                     | {"used": not note, "note": note})
     if problems:
         raise ValueError("; ".join(problems))
-    terms = contract("out.experiment__test").schema
-    return tuple(used), pa.Table.from_pylist(told, schema=pa.schema([f for f in terms if f.name not in ADDED]))
+    return tuple(used), table_of("out.experiment__test", told)
 
 
 def _left_out(row: Row, ground: Ground) -> str:

@@ -65,7 +65,9 @@ def from_table(table: pa.Table) -> Draws:
     """The draws of out.curve_draw__line. Raises ValueError on a draw that is missing or is not a number above 0."""
     lines = sorted(set(table.column("line_id").to_pylist()))
     ordered = table.sort_by([("draw", "ascending"), ("line_id", "ascending")])
-    if not lines or table.num_rows % len(lines) or ordered.column("line_id").to_pylist()[: len(lines)] != lines:
+    draw, of = ordered.column("draw").to_numpy(), ordered.column("line_id").to_pylist()
+    count = len(set(draw.tolist()))
+    if not lines or of != lines * count or (draw.reshape(count, -1) != draw[:: len(lines), None]).any():
         raise ValueError(f"posterior draws: {table.num_rows} rows do not fit {len(lines)} lines: run `curves` again")
     a, k = (ordered.column(name).to_numpy().reshape(-1, len(lines)) for name in ("ceiling", "half_saturation"))
     bad = ~(np.isfinite(a) & np.isfinite(k) & (a >= 0) & (k > 0))

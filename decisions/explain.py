@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from decisions.plan import Group, Infeasible, Override, Problem, Total, solve
+from decisions.plan import Group, Override, Problem, Total, solve
 from decisions.plan.problem import MOST
 from decisions.response import Response
 
@@ -67,7 +67,7 @@ def waterfall(
     for cause, problem in list(steps.items())[:-1]:
         # Rules that hold only with what comes later, or a question on whose edge the solver fails: an explanation must
         # not stop a night whose own plan stands, so the cause is told together with the next one.
-        with contextlib.suppress(Infeasible, ValueError):
+        with contextlib.suppress(ValueError):
             at = _one_night(problem, at) if cause == "step" else solve(problem).cents[0]
         states.append(at)
     states = _without_rounding(yesterday.cents, [*states, np.asarray(budget_cents, dtype=np.int64)])

@@ -37,12 +37,12 @@ def limit_costs(problem: Problem, plan: Plan) -> list[Cost]:
 
     `plan` is the best one of `problem`, whose total is fixed.
     """
-    groups, lines = {group.name for group in problem.groups}, set(problem.names)
+    groups, lines = {group.name for group in problem.groups}, {name: at for at, name in enumerate(problem.names)}
     named = sorted({(p.name, p.subject) for p in plan.prices if p.subject in groups})
     dearest = sorted((p for p in plan.prices if p.subject in lines and p.name != "step" and not p.day),
-                     key=lambda p: (-_stake(problem, plan, p.subject, p.price), p.name, p.subject))[:MOST_LINES]
+                     key=lambda p: (-p.price * float(plan.cents[0, lines[p.subject]] + 1), p.name, p.subject))
     asked = [("group", subject, name, _without_group(problem, name, subject)) for name, subject in named]
-    asked += [("line", p.subject, p.name, _without_line(problem, p.name, p.subject)) for p in dearest]
+    asked += [("line", p.subject, p.name, _without_line(problem, p.name, p.subject)) for p in dearest[:MOST_LINES]]
     if problem.steps is not None:
         asked.append(("steps", STEPS, STEPS, replace(problem, steps=None)))
     found = [Cost(kind, subject, limit, _gain(other, plan)) for kind, subject, limit, other in asked]
@@ -50,14 +50,10 @@ def limit_costs(problem: Problem, plan: Plan) -> list[Cost]:
     return [*found, Cost("total", TOTAL, TOTAL, _gain(_with_more(problem), plan))]
 
 
-def _stake(problem: Problem, plan: Plan, line: str, price: float) -> float:
-    return price * float(plan.cents[0, list(problem.names).index(line)] + 1)
-
-
 def _gain(other: Problem, plan: Plan) -> float:
     try:
         return max(solve(other).value - plan.value, 0.0)
-    except Infeasible:
+    except Infeasible:  # more than the caps take brings nothing
         return 0.0
 
 

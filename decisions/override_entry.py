@@ -1,7 +1,6 @@
 """What people plan: totals, a target, and locks, floors and caps of lines, checked when they are entered."""
 
 import difflib
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,10 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from decisions.amounts import cents
+from decisions.names import likeness, newest_names
 from decisions.override_file import HOW, append, history, newest
 from decisions.overrides import Kind, Override, active, line_limits
 from decisions.periods import WORD, bounds_of
 from decisions.report.files import runs
+from decisions.requests import of_lines
 from moe import tables
 from moe.errors import MoeError
 from moe.units import BETWEEN, Unit, option
@@ -44,11 +46,10 @@ def known_lines(unit: Unit) -> Lines:
     if not nights:
         raise MoeError(f"unit {unit.unit} has no budget lines yet, so the line cannot be checked",
                        f"run a night first: moe nightly --unit {option(unit.unit)}")
-    seen = tables.read(HISTORY, unit.unit, nights[-1])
-    names = dict(zip(*(seen.column(c).to_pylist() for c in ("line_id", "line_name")), strict=True))
+    seen = tables.read(HISTORY, unit.unit, nights[-1]).select(["line_id", "line_name", "business_date"])
     released = tables.nights(BUDGETS, unit.unit)
     rows = tables.read(BUDGETS, unit.unit, released[-1]).to_pylist() if released else []
-    return Lines(nights[-1], names, {r["line_id"]: int(r["budget"] * 100) for r in rows})
+    return Lines(nights[-1], newest_names(seen.to_pylist()), {r["line_id"]: cents(r["budget"]) for r in rows})
 
 
 def called(unit: Unit, subject: str) -> str:
@@ -77,17 +78,11 @@ def find_line(lines: Lines, wanted: str) -> str:
         if named:
             raise MoeError(f"{len(named)} lines are named {wanted!r}",
                            f"give the id of one: {', '.join(sorted(named))}")
-    scored = sorted((-(key in name.casefold()), -_likeness(wanted, f"{line} {name}"), name)
+    scored = sorted((-(key in name.casefold()), -likeness(wanted, f"{line} {name}"), name)
                     for line, name in lines.names.items())
     near = [name for has, score, name in scored if has or -score >= LIKE][:4]
     raise MoeError(f"there is no budget line {wanted!r} (as of the night of {lines.night})",
                    f"did you mean: {', '.join(near)}?" if near else "`moe show out.budget__line` lists them")
-
-
-def _likeness(wanted: str, text: str) -> float:
-    """How like the whole text, or one of its words, is to what a person typed: 1 is the same."""
-    parts = (text, *re.split(r"[\W_]+", text))
-    return max(difflib.SequenceMatcher(None, wanted.casefold(), part.casefold()).ratio() for part in parts)
 
 
 def spent_in(unit: Unit, first: date, last: date) -> Decimal:
@@ -126,7 +121,7 @@ def target(unit: Unit, value: Decimal, until: date, who: str, reason: str) -> Ov
         raise MoeError(f"unit {unit.unit} has no target that takes a number",
                        f"add `target` with kind, value, low and high to `budget` in {unit.folder}/unit.yml; {HOW}")
     entered = next_night(unit)
-    _check_end(until, entered)
+    check_end(until, entered)
     return made(unit, f"target-{entered}", "target", value, reason, who, entered, until)
 
 
@@ -134,11 +129,12 @@ def line_row(unit: Unit, kind: Kind, line: str, amount: Decimal | None, until: d
     """The row of a lock, floor or cap of a line from the next night on."""
     entered = next_night(unit)
     found = find_line(known_lines(unit), line)
-    _check_end(until, entered)
+    check_end(until, entered)
     return made(unit, f"{kind}-{entered}", kind, amount, reason, who, entered, until, line_id=found)
 
 
-def _check_end(until: date, entered: date) -> None:
+def check_end(until: date, entered: date) -> None:
+    """Raise MoeError where a row would be over before the night that first knows it decides."""
     if until <= entered:
         raise MoeError(f"--until {until} is over: the next night is {entered} and decides the budget of "
                        f"{entered + timedelta(days=1)}", "give that day or a later one")
@@ -190,29 +186,36 @@ def end(unit: Unit, override_id: str, who: str, reason: str, dry_run: bool = Fal
 
 def _check(unit: Unit, row: Override, others: list[Override]) -> None:
     """Raise MoeError where the row cannot hold beside others on some night, or the unit's own bounds forbid it."""
-    last = row.until - timedelta(days=1)  # the last night that it decides
-    nights = {row.entered_on, *(o.entered_on for o in others if row.entered_on <= o.entered_on <= last)}
-    budget, label = unit.budget, f"{row.kind} of {row.amount}"
-    if row.kind in ("lock", "floor") and row.amount is not None and budget.line_cap is not None \
-            and row.amount > budget.line_cap:
-        raise MoeError(f"a {label} is above the unit's largest budget of a line, {budget.line_cap}",
+    cap = unit.budget.line_cap
+    if row.kind in ("lock", "floor") and row.amount is not None and cap is not None and row.amount > cap:
+        raise MoeError(f"a {row.kind} of {row.amount} is above the unit's largest budget of a line, {cap}",
                        f"ask for less, or raise line_cap in {unit.folder}/unit.yml")
-    for night in sorted(nights):
-        held = [o for o in active(others, night) if o.line_id == row.line_id]
-        if row.line_id is None:
-            held = [o for o in held if o.kind == row.kind]
-        if row.kind == "target" and held:
-            raise MoeError(f"{held[0].override_id} sets the target already ({held[0].who}: {held[0].reason})",
-                           f"end it first: moe plan end {held[0].override_id} --unit {option(unit.unit)}")
-        if row.line_id is None and held:
-            o = held[0]
-            what = f"sets that {WORD[row.kind]} to {o.amount:,.2f} already ({o.who}: {o.reason})"
-            raise MoeError(f"{o.override_id} {what}",
-                           f"end it first: moe plan end {o.override_id} --unit {option(unit.unit)}")
-        if row.line_id is not None and row.kind != "request":
-            previous = known_lines(unit).budget_cents.get(row.line_id, 0)
-            try:
-                line_limits([*held, row], [row.line_id], np.array([previous], dtype=np.int64))
-            except ValueError as error:
-                raise MoeError(f"in the night of {night} it cannot hold: {error}",
-                               "`moe plan show` lists what holds; `moe plan end ID` ends one") from error
+    if row.line_id is not None:
+        check_lines(unit, row, others)
+        return
+    for night in _nights(row, others):
+        for o in active(others, night):
+            if o.kind == row.kind:
+                sets = "the target" if o.kind == "target" else f"that {WORD[o.kind]} to {o.amount:,.2f}"
+                raise MoeError(f"{o.override_id} sets {sets} already ({o.who}: {o.reason})",
+                               f"end it first: moe plan end {o.override_id} --unit {option(unit.unit)}")
+
+
+def check_lines(unit: Unit, row: Override, others: list[Override]) -> None:
+    """Raise MoeError where a row of lines, a request's or a person's own, cannot hold beside others on some night."""
+    groups, lines = [group.name for group in unit.budget.groups], known_lines(unit)
+    ids, mine = sorted(lines.names), of_lines([row], groups)
+    had = np.array([lines.budget_cents.get(line, 0) for line in ids], dtype=np.int64)
+    for night in _nights(row, others):
+        beside = of_lines((o for o in active(others, night) if o.override_id != row.override_id), groups)
+        try:
+            line_limits([*(o for o in beside if o.line_id in {m.line_id for m in mine}), *mine], ids, had)
+        except ValueError as error:
+            raise MoeError(f"in the night of {night} it cannot hold: {error}",
+                           "`moe plan show` lists what holds; `moe plan end ID` ends one") from error
+
+
+def _nights(row: Override, others: list[Override]) -> list[date]:
+    """Nights that a row decides and on which something new is in force."""
+    starts = {row.entered_on, *(o.entered_on for o in others)}
+    return sorted(night for night in starts if row.entered_on <= night < row.until)

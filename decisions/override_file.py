@@ -37,7 +37,7 @@ def path_of(unit: Unit) -> Path:
 def history(unit: Unit) -> list[Override]:
     """Every row of the file, oldest first. Raises MoeError that names the row which cannot be read."""
     path = path_of(unit)
-    return parsed(path, path.read_text(encoding="utf-8-sig")) if path.exists() else []
+    return parsed(path, _text(path))
 
 
 def newest(rows: list[Override]) -> list[Override]:
@@ -57,7 +57,7 @@ def append(
     """
     path = path_of(unit)
     with _locked(path):
-        text = path.read_text(encoding="utf-8-sig") if path.exists() else ",".join(COLUMNS) + "\n"
+        text = _text(path)
         text = _with_more(text) if row.kind == "request" else text
         check(newest(parsed(path, text)))
         lines = text.splitlines(keepends=True)
@@ -73,13 +73,12 @@ def append(
 
 def parsed(path: Path, text: str) -> list[Override]:
     """The rows of the file's text. Raises MoeError that names file and row."""
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise MoeError(f"{path} has no column {', '.join(missing)}", f"its header is {','.join(COLUMNS)}")
-    rows = []
-    for at, cells in enumerate(reader, start=2):
-        try:
+    reader, rows = csv.DictReader(io.StringIO(text), strict=True), list[Override]()
+    try:
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise MoeError(f"{path} has no column {', '.join(missing)}", f"its header is {','.join(COLUMNS)}")
+        for cells in reader:
             given = {name: (cells.get(name) or "").strip() or None for name in (*COLUMNS, *MORE)}
             amounts = {name: Decimal(number) for name in AMOUNTS if (number := given[name])}
             rows.append(Override(
@@ -88,9 +87,18 @@ def parsed(path: Path, text: str) -> list[Override]:
                 date.fromisoformat(given["entered_on"] or ""), date.fromisoformat(given["until"] or ""),
                 given["to_id"], given["state"],  # type: ignore[arg-type]  # checked there
                 amounts.get("from_amount"), amounts.get("to_amount")))
-        except (ValueError, ArithmeticError) as error:
-            raise MoeError(f"{path}, row {at}: {error}", f"mend the row, then try again; {HOW}") from error
+    except (ValueError, ArithmeticError, csv.Error) as error:
+        raise MoeError(f"{path}, row {len(rows) + 2}: {error}", f"mend the row, then try again; {HOW}") from error
     return rows
+
+
+def _text(path: Path) -> str:
+    """The file's text, a header alone where there is no file. Raises MoeError where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.exists() else ",".join(COLUMNS) + "\n"
+    except UnicodeDecodeError as error:
+        raise MoeError(f"{path} is not UTF-8: byte {error.start} cannot be read",
+                       "save it as `CSV UTF-8` in the spreadsheet, then try again") from error
 
 
 def _line(row: Override, text: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from decisions.names import names_it
 from decisions.plan import Front, Interactions, Plan, Problem, Risk, front, solve
 from moe.errors import MoeError
 from moe.preferences import Interaction, ProductLines, RiskChoice
@@ -16,8 +16,7 @@ from moe.preferences import Interaction, ProductLines, RiskChoice
 
 def matching(patterns: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray[np.int64]:
     """Numbers of the lines whose id or name (n lines, each its texts) fits a pattern."""
-    fits = [any(fnmatchcase(text, pattern) for pattern in patterns for text in own) for own in texts]
-    return np.flatnonzero(fits)
+    return np.flatnonzero([names_it(patterns, line, name) for line, name in texts])
 
 
 def risk_of(choice: RiskChoice) -> Risk:

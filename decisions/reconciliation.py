@@ -55,7 +55,7 @@ def beside(
         share = None if reported is None else model.share_known.get((row["platform"], age), 1.0)
         found = expectation.get(key)
         rows.append({
-            **{name: value for name, value in row.items() if name not in ("unit", "night")},
+            **row,
             "spend": spends.get(key),
             "objective": objective,
             "expected": found,

@@ -1,17 +1,14 @@
 """Requests to move money from a line or group to another: asked for, then approved or refused, each signed."""
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
-import numpy as np
-
-from decisions.jobs.lines import names_it
-from decisions.override_entry import Lines, find_line, known_lines, made, next_night, signed
+from decisions.names import lines_of
+from decisions.override_entry import Lines, check_end, check_lines, find_line, known_lines, made, next_night, signed
 from decisions.override_file import append, history, newest
-from decisions.overrides import Override, State, active, line_limits
-from decisions.requests import of_lines
+from decisions.overrides import Override, State
 from moe.errors import MoeError
-from moe.units import Group, Unit
+from moe.units import Unit
 
 
 def request(
@@ -19,9 +16,7 @@ def request(
 ) -> Override:
     """Ask for `amount` a day to move; it says nothing until somebody approves it."""
     lines, entered = known_lines(unit), next_night(unit)
-    if until <= entered:
-        raise MoeError(f"--until {until} is over: the next night is {entered} and decides the budget of "
-                       f"{entered + timedelta(days=1)}", "give that day or a later one")
+    check_end(until, entered)
     sides = [subject(unit, lines, wanted) for wanted in (giver, receiver)]
     row = made(unit, f"request-{entered}", "request", amount, reason, who, entered, until, line_id=sides[0],
                to_id=sides[1], state="requested")  # fmt: skip
@@ -64,30 +59,14 @@ def subject(unit: Unit, lines: Lines, wanted: str) -> str:
 
 def _budget(unit: Unit, lines: Lines, side: str) -> Decimal:
     """The newest budget of a line, or of all lines under a group."""
-    by_name = {group.name: group for group in unit.budget.groups}
-    if side not in by_name:
-        return Decimal(lines.budget_cents.get(side, 0)).scaleb(-2)
-
-    def under(group: Group) -> set[str]:
-        own = {line for line, name in lines.names.items() if names_it(group.lines, line, name)}
-        return own.union(*(under(below) for below in by_name.values() if below.parent == group.name))
-
-    return Decimal(sum(lines.budget_cents.get(line, 0) for line in under(by_name[side]))).scaleb(-2)
+    under = lines_of(unit.budget.groups, lines.names).get(side, {side})
+    return Decimal(sum(lines.budget_cents.get(line, 0) for line in under)).scaleb(-2)
 
 
 def _check(unit: Unit, row: Override, others: list[Override]) -> None:
     """Raise MoeError where the lines' own limits, or the unit's, leave no room for the request."""
-    groups, lines = [group.name for group in unit.budget.groups], known_lines(unit)
-    cap = unit.budget.line_cap
+    groups, cap = {group.name for group in unit.budget.groups}, unit.budget.line_cap
     if row.state == "approved" and row.to_id not in groups and cap is not None and (row.to_amount or 0) > cap:
         raise MoeError(f"{row.to_id} would get {row.to_amount:,.2f}, above the unit's largest budget of a line, {cap}",
                        f"refuse it and ask for less, or raise line_cap in {unit.folder}/unit.yml")
-    night = row.entered_on
-    held = of_lines([o for o in active(others, night) if o.override_id != row.override_id] + [row], groups)
-    ids = sorted(lines.names)
-    try:
-        line_limits([o for o in held if o.line_id in lines.names], ids,
-                    np.array([lines.budget_cents.get(line, 0) for line in ids], dtype=np.int64))
-    except ValueError as error:
-        raise MoeError(f"it cannot hold: {error}", "`moe plan show` lists what holds; `moe plan end ID` ends one"
-                       ) from error  # fmt: skip
+    check_lines(unit, row, others)

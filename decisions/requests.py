@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from decisions.amounts import cents
 from decisions.overrides import Override
 from decisions.plan import Group
 
@@ -46,8 +47,8 @@ def of_groups(overrides: Iterable[Override], groups: Sequence[Group]) -> list[Gr
             at = next((i for i, group in enumerate(out) if group.name == subject), None)
             if at is None:
                 continue
-            inner = Group(name, out[at].lines, out[at].name, None if floor is None else int(floor * 100),
-                          None if cap is None else int(cap * 100))  # fmt: skip
+            inner = Group(name, out[at].lines, out[at].name, None if floor is None else cents(floor),
+                          None if cap is None else cents(cap))  # fmt: skip
             out = [replace(g, parent=name) if g.parent == subject else g for g in out]
             out[at] = replace(out[at], lines=())
             out.append(inner)

@@ -22,8 +22,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 HILL, LOGISTIC, POWER = 0, 1, 2
-FAMILIES = ("hill", "logistic", "power")
-"Names by number, as tables write them."
 
 
 def saturation(family: IntArray, u: FloatArray, n: FloatArray) -> FloatArray:

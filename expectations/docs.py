@@ -2,11 +2,10 @@
 
 import html
 import json
-import os
 from datetime import date
-from pathlib import Path
 from typing import Any
 
+from moe import tables
 from moe.jobs import Night
 from moe.settings import settings
 
@@ -16,8 +15,7 @@ RESULTS = "results.json"
 def save(unit: str, night: date, results: dict[str, Any]) -> None:
     """Keep a night's validation results, by file or table, until the job `docs` makes pages of them."""
     folder = settings().data_docs / unit / night.isoformat()
-    folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / RESULTS, json.dumps({name: result.to_json_dict() for name, result in results.items()}))
+    tables.replace_text(folder / RESULTS, json.dumps({name: result.to_json_dict() for name, result in results.items()}))
 
 
 def docs(night: Night) -> dict[str, Any]:
@@ -36,20 +34,16 @@ def docs(night: Night) -> dict[str, Any]:
     for name, saved in sorted(json.loads((folder / RESULTS).read_text(encoding="utf-8")).items()):
         result = schema.load(saved)
         page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
-        _put(folder / f"{name}.html", page)
+        tables.replace_text(folder / f"{name}.html", page)
         state = "passed" if result.success else "rules broken"
         checks = result.statistics
         lines.append(f'<tr><td><a href="{html.escape(name)}.html">{html.escape(name)}</a><td>{state}'
                      f"<td>{checks['successful_expectations']} of {checks['evaluated_expectations']}")
-    _put(folder / "index.html", "<!doctype html><meta charset=utf-8><title>Data checks</title>"
-         "<meta name=viewport content='width=device-width'>"
-         "<style>body{font:16px system-ui;margin:2rem}td,th{padding:.3rem 1rem;text-align:left}</style>"
-         f"<h1>Data checks of {html.escape(night.unit.name)}, night {night.date}</h1>"
-         f"<table><tr><th>file or table<th>state<th>rules kept{''.join(lines)}</table>\n")
+    tables.replace_text(
+        folder / "index.html",
+        "<!doctype html><meta charset=utf-8><title>Data checks</title>"
+        "<meta name=viewport content='width=device-width'>"
+        "<style>body{font:16px system-ui;margin:2rem}td,th{padding:.3rem 1rem;text-align:left}</style>"
+        f"<h1>Data checks of {html.escape(night.unit.name)}, night {night.date}</h1>"
+        f"<table><tr><th>file or table<th>state<th>rules kept{''.join(lines)}</table>\n")
     return {}
-
-
-def _put(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

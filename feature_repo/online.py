@@ -6,7 +6,6 @@ timestamp, so it would take rows that later nights restated, and it never remove
 of the rows known in the night, and what it did not write is removed.
 """
 
-import fcntl
 import hashlib
 import io
 import json
@@ -29,6 +28,7 @@ from feature_repo.store import SERVICE, cutoff, duckdb_backend, online_store, re
 from moe import tables
 from moe.contracts import contract
 from moe.errors import MoeError, PublishError
+from moe.locks import exclusive
 from moe.settings import settings
 
 FORMAT = 1
@@ -139,9 +139,6 @@ def _manifest_in(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def _locked(unit: str) -> Iterator[None]:
-    home = settings().feast_home / unit
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "online.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with online_redis.locked(unit) if settings().online_store else nullcontext():
-            yield
+    with (exclusive(settings().feast_home / unit / "online.lock"),
+          online_redis.locked(unit) if settings().online_store else nullcontext()):
+        yield

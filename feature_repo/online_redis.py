@@ -102,7 +102,7 @@ def _name(unit: str, part: str = "") -> str:
 def _client() -> Iterator[Any]:
     """Its own types know neither keys of bytes nor that it is no asynchronous one."""
     try:
-        with redis.Redis.from_url(settings().online_store) as client:
+        with redis.Redis.from_url(settings().online_store.get_secret_value()) as client:
             yield client
     except redis.ConnectionError as error:
         raise Retriable(f"the online store does not answer: {error}",

@@ -3,7 +3,6 @@
 The registry is written only when the definitions change, never as a step of every night.
 """
 
-import fcntl
 import hashlib
 import json
 import warnings
@@ -22,6 +21,7 @@ from feast import FeatureStore, RepoConfig
 from feature_repo.definitions import SERVICES, definitions, view
 from moe import tables
 from moe.errors import MoeError
+from moe.locks import exclusive
 from moe.settings import settings
 
 SERVICE = "line_performance_v1"
@@ -43,7 +43,7 @@ def repo_config(unit: str, registry: Path, online_store: dict[str, Any]) -> dict
 
 def online_store(unit: str) -> dict[str, Any]:
     """Feast's configuration of the unit's online store, as the settings say."""
-    address = settings().online_store
+    address = settings().online_store.get_secret_value()
     if not address:
         return {"type": "sqlite", "path": str(settings().online_file(unit))}
     return {"type": "redis", "connection_string": _connection_string(address),
@@ -79,8 +79,7 @@ def feature_store(unit: str) -> FeatureStore:
     wanted = hashlib.sha256(protos + repr(config).encode()).hexdigest()
     store = FeatureStore(repo_path=str(home), config=RepoConfig(**config))
     mark = home / "definitions.sha256"
-    with (home / "registry.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # Feast rewrites its registry file in place
+    with exclusive(home / "registry.lock"):  # Feast rewrites its registry file in place
         if not mark.exists() or mark.read_text() != wanted:
             mark.unlink(missing_ok=True)
             store.apply(objects)

@@ -17,6 +17,10 @@ class FileFault(MoeError):
     """A delivery that cannot be taken in: nothing was replaced."""
 
 
+class MissingFile(FileFault):
+    """The delivery is not there: the source's `late` says what a night does."""
+
+
 class MissingInput(MoeError):
     """A job's input partition is not there."""
 

@@ -41,7 +41,7 @@ def records(unit: str, night: date | None = None) -> list[dict[str, Any]]:
     """Records of a unit, oldest first: of one night, or of all."""
     pattern = f"{night.isoformat()}/*.json" if night else "*/*.json"
     found = sorted((settings().ledger / unit).glob(pattern), key=lambda path: path.name)
-    return [json.loads(path.read_text(encoding="utf-8")) | {"at": path.name[:16]} for path in found]
+    return [json.loads(path.read_text(encoding="utf-8")) | {"at": f"{path.name[:15]}Z"} for path in found]
 
 
 def newest(unit: str, night: date) -> dict[str, dict[str, Any]]:

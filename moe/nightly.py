@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rich.markup import escape
-
 from moe.errors import MissingInput, MoeError
 from moe.settings import settings, with_driver
 from moe.units import Unit, load_unit, option
@@ -115,15 +113,15 @@ def airflow(arguments: list[str]) -> int:
 
 def nightly(unit: str, night: date | None, publish: bool = True) -> int:
     """Run one night of a unit (a name or a path) through its DAG, showing each job. Gives the exit code."""
-    from rich.console import Console
+    from moe.terminal import plain as out
 
-    out, started = Console(highlight=False, soft_wrap=True), time.monotonic()
+    started = time.monotonic()
     found = load_unit(unit)
     night = night_of(found, (night or _default_night(found)).isoformat())
     conf = {"unit": option(found.unit), "publish": publish, "who": _who()}
     command = _airflow(["dags", "test", "nightly", night.isoformat(), "--conf", json.dumps(conf)])
     with _only_one(found.unit, night), _open_log(found.unit, night.isoformat()) as log:
-        out.print(f"[bold]Night of {night}[/], {escape(found.name)}: decides {night + timedelta(days=1)}")
+        out.print(f"Night of {night}, {found.name}: decides {night + timedelta(days=1)}", style="bold")
         show = _Show(out)
         with out.status("preparing Airflow") as status:
             prepare(log, found.unit)
@@ -134,7 +132,7 @@ def nightly(unit: str, night: date | None, publish: bool = True) -> int:
         _print_failure(out, show.failed, unit, night, Path(log.name))
         return 1
     _print_decided(out, found, night, unit)
-    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s", markup=False)
+    out.print(f"Full log: {log.name}\nDone in {time.monotonic() - started:.0f} s")
     return 0
 
 
@@ -167,9 +165,9 @@ class _Show:
             self._line(line["status"], line["step"], line["seconds"], "" if self.failed else line["says"])
 
     def _line(self, status: str, name: str, seconds: float, text: str) -> None:
-        mark = {"done": "[green]✓[/]", "skipped": "[yellow]–[/]", "failed": "[red]✗[/]"}[status]
-        self.out.print(f"{mark} {name:<12}{seconds:8.1f} s  ", end="")
-        self.out.print(text, markup=False)
+        from moe.terminal import MARKS
+
+        self.out.print(MARKS[status], f"{name:<12}{seconds:8.1f} s ", text)
 
 
 def _job_text(records: list[dict[str, Any]]) -> str:
@@ -214,16 +212,16 @@ def _step_line(text: str) -> dict[str, Any] | None:
 
 def _print_failure(out: "Console", failed: dict[str, Any] | None, unit: str, night: date, log: Path) -> None:
     if failed:
-        out.print(f"\n[red bold]Step {failed['step']} failed.[/]")
-        out.print(failed["says"], markup=False)
-        out.print(f"[bold]What to do:[/] {escape(failed['remedy'])}")
+        out.print(f"\nStep {failed['step']} failed.", style="red bold")
+        out.print(failed["says"])
+        out.print(f"What to do: {failed['remedy']}")
         moved = "" if failed["step"] in AFTER_LIVE else " What is live has not moved."
-        out.print(f"Then run it again: [bold]moe nightly --unit {escape(unit)} --date {night}[/].{moved}")
+        out.print(f"Then run it again: moe nightly --unit {unit} --date {night}.{moved}")
     else:
         last = [text for text in log.read_text(encoding="utf-8").splitlines() if text.strip()][-5:]
-        out.print("\n[red bold]Airflow stopped before a step ran.[/] Its last lines:")
-        out.print("\n".join(last), markup=False)
-    out.print(f"Full log: {log}", markup=False)
+        out.print("\nAirflow stopped before a step ran. Its last lines:", style="red bold")
+        out.print("\n".join(last))
+    out.print(f"Full log: {log}")
 
 
 def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
@@ -233,17 +231,17 @@ def _print_decided(out: "Console", unit: Unit, night: date, asked: str) -> None:
     try:
         release = tables.read("out.release__night", unit.unit, night).to_pylist()[0]
     except MissingInput:
-        out.print("\n[bold]Nothing was decided[/]: a step that decides was skipped, see above.")
+        out.print("\nNothing was decided: a step that decides was skipped, see above.", style="bold")
     else:
         live = publish.live("release", unit.unit)
         state = (f"held, not live: {release['hold_reason']}" if release["held"]
                  else "live" if live and live.moved_to == night.isoformat()
                  else "a candidate, not live")
-        out.print(f"\n[bold]{release['lines']} budget lines, {release['total']:,.2f} {release['currency']} for "
-                  f"{night + timedelta(days=1)}, {release['bids']} bids[/]: {escape(state)}")
+        out.print(f"\n{release['lines']} budget lines, {release['total']:,.2f} {release['currency']} for "
+                  f"{night + timedelta(days=1)}, {release['bids']} bids: {state}", style="bold")
         out.print(f"Look further: moe show out.budget__line {which}\n"
                   f"              moe show out.bid__line_segment {which}\n"
-                  f"              moe release show --unit {asked}", markup=False)
+                  f"              moe release show --unit {asked}")
     page = settings().report(unit.unit, night) / "index.html"
     if page.exists():
         out.print(f"Report: {page.as_uri()}")

@@ -13,22 +13,10 @@ import typer
 from rich.table import Column, Table
 
 from moe import plan_requests
+from moe.commands.options import UnitOption, Who, unit_of
 from moe.errors import MoeError
-from moe.options import UnitOption, out
-from moe.plan_words import (
-    Amount,
-    Currency,
-    DryRun,
-    Line,
-    Reason,
-    Until,
-    Who,
-    amount_of,
-    entry,
-    say,
-    state,
-    unit_of,
-)
+from moe.plan_words import Amount, Currency, DryRun, Line, Reason, Until, amount_of, entry, say, state
+from moe.terminal import out, plain
 
 app = typer.Typer(help="Budgets of months and quarters, targets, locks, floors, caps and requests: enter them, show "
                        "them, end them.", no_args_is_help=True)
@@ -56,9 +44,9 @@ def set_total(
     spent, planned = plan.spent_in(found, first, row.until), plan.planned_in(found, first, row.until)
     days, since = (row.until - row.entered_on).days, row.entered_on + timedelta(days=1)
     say(found, row, dry_run)
-    out.print(f"{spent:,.2f} of it is spent, {planned:,.2f} is decided for the day before {since}; over the {days} "
-              f"days from {since} that is {max(amount - spent - planned, Decimal(0)) / days:,.2f} a day (without it: "
-              f"{found.budget.total:,.2f}).", highlight=False, soft_wrap=True)
+    plain.print(f"{spent:,.2f} of it is spent, {planned:,.2f} is decided for the day before {since}; over the {days} "
+                f"days from {since} that is {max(amount - spent - planned, Decimal(0)) / days:,.2f} a day (without it: "
+                f"{found.budget.total:,.2f}).")
 
 
 def _period(month: str, quarter: str) -> tuple[str, date]:
@@ -155,8 +143,7 @@ def end(
     """End a plan from the next night on. What it said in earlier nights stays on record."""
     found = unit_of(unit)
     row = entry().end(found, override_id, who, reason, dry_run)
-    out.print(f"{'would end' if dry_run else 'ended'} {override_id}: it no longer holds from {row.until} on",
-              highlight=False, soft_wrap=True)
+    plain.print(f"{'would end' if dry_run else 'ended'} {override_id}: it no longer holds from {row.until} on")
 
 
 def _line(kind: str, line: str, amount: str, until: datetime, who: str, reason: str, unit: str, currency: str,

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from moe.options import UnitOption, out
-from moe.plan_words import Amount, Currency, DryRun, Reason, Until, Who, amount_of, entry, unit_of
+from moe.commands.options import UnitOption, Who, unit_of
+from moe.plan_words import Amount, Currency, DryRun, Reason, Until, amount_of, entry
+from moe.terminal import plain
 from moe.units import option
 
 Side = Annotated[str, typer.Argument(help="A budget line's id or name, or a group's name.")]
@@ -22,10 +23,9 @@ def request(
     row = _entry().request(found, giver, receiver, amount_of(found, amount, currency), until.date(), who, reason,
                            dry_run)  # fmt: skip
     sides = " to ".join(entry().called(found, side) for side in (row.line_id, row.to_id))
-    out.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.amount:,.2f} {found.currency} a day "
-              f"from {sides}, until {row.until}, waits for approval. "
-              f"To decide: moe plan approve {row.override_id} --unit {option(found.unit)}",
-              highlight=False, soft_wrap=True)  # fmt: skip
+    plain.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.amount:,.2f} {found.currency} a day "
+                f"from {sides}, until {row.until}, waits for approval. "
+                f"To decide: moe plan approve {row.override_id} --unit {option(found.unit)}")  # fmt: skip
 
 
 def approve(asked: Asked, who: Who, reason: Reason, unit: UnitOption = "", dry_run: DryRun = False) -> None:
@@ -34,14 +34,13 @@ def approve(asked: Asked, who: Who, reason: Reason, unit: UnitOption = "", dry_r
     row = _entry().decide(found, asked, "approved", who, reason, dry_run)
     giver, receiver = (entry().called(found, side) for side in (row.line_id, row.to_id))
     said = f"{giver} gets at most {row.from_amount:,.2f} a day, {receiver} at least {row.to_amount:,.2f}"
-    out.print(f"{'would approve' if dry_run else 'approved'} {asked}: {said}, until {row.until}",
-              highlight=False, soft_wrap=True)
+    plain.print(f"{'would approve' if dry_run else 'approved'} {asked}: {said}, until {row.until}")
 
 
 def refuse(asked: Asked, who: Who, reason: Reason, unit: UnitOption = "", dry_run: DryRun = False) -> None:
     """Refuse a request. It stays on record."""
     _entry().decide(unit_of(unit), asked, "refused", who, reason, dry_run)
-    out.print(f"{'would refuse' if dry_run else 'refused'} {asked}", highlight=False, soft_wrap=True)
+    plain.print(f"{'would refuse' if dry_run else 'refused'} {asked}")
 
 
 def _entry() -> Any:

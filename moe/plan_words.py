@@ -1,18 +1,17 @@
 """What the commands `moe plan …` share: their options, and how rows and amounts are read and told."""
 
+import re
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 from moe.errors import MoeError
-from moe.options import out
-from moe.settings import settings
-from moe.units import Unit, load_unit, option
+from moe.terminal import plain
+from moe.units import Unit, option
 
-Who = Annotated[str, typer.Option(help="Who decides.")]
 Reason = Annotated[str, typer.Option(help="Why, in a sentence: the report shows it.")]
 Until = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day on which it holds.")]
 Line = Annotated[str, typer.Argument(help="A budget line's id, or its name.")]
@@ -20,13 +19,16 @@ Amount = Annotated[str, typer.Argument(help="Amount a day in the unit's currency
 Currency = Annotated[str, typer.Option(help="Currency of the amount; the unit's own where it is not given.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check it, say what would be written, and write nothing.")]
 
+AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,2})?")
+"As tables hold it, DECIMAL(18, 2). Not 1.500, which half of the world reads as fifteen hundred."
+
 
 def say(unit: Unit, row: Any, dry_run: bool) -> None:
     amount = "the budget that it has" if row.amount is None else f"{row.amount:,.2f} {unit.currency}"
     on, since = f" on {entry().called(unit, row.line_id)}" if row.line_id else "", row.entered_on + timedelta(days=1)
-    out.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
-              f"{on}, from {since} to {row.until}. "
-              f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}", highlight=False, soft_wrap=True)
+    plain.print(f"{'would write' if dry_run else 'wrote'} {row.override_id}: {row.kind.replace('_', ' ')} of {amount}"
+                f"{on}, from {since} to {row.until}. "
+                f"To end it: moe plan end {row.override_id} --unit {option(unit.unit)}")
 
 
 def state(row: Any, night: date) -> str:
@@ -39,21 +41,14 @@ def state(row: Any, night: date) -> str:
 
 
 def amount_of(unit: Unit, text: str, currency: str) -> Decimal:
+    """An amount as it was typed. Raises MoeError for another currency, or where it could be read in two ways."""
     if currency and currency.upper() != unit.currency:
         raise MoeError(f"unknown currency {currency} here: the budgets of {unit.unit} are in {unit.currency}",
                        f"convert the amount and give it in {unit.currency}")
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or amount != round(amount, 2):
+    if not AMOUNT.fullmatch(text):
         raise MoeError(f"{text!r} is not an amount", "write it in plain digits, such as 1250.00: no sign, no separator "
                                                      "of thousands, at most two decimals")
-    return amount
-
-
-def unit_of(name: str) -> Unit:
-    return load_unit(name or settings().unit)
+    return Decimal(text)
 
 
 def entry() -> Any:

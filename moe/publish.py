@@ -3,12 +3,10 @@
 The pointer is the authority; everything else that shows what is live follows it.
 """
 
-import fcntl
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import takewhile
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from moe.errors import PublishError
+from moe.locks import exclusive
 from moe.settings import settings
 from moe.tables import commit_point
 
@@ -76,13 +75,8 @@ def stood(kind: Kind, unit: str, night: date) -> Entry | None:
     return next(iter(deque(moves, maxlen=1)), None)
 
 
-@contextmanager
-def _locked(kind: Kind, unit: str) -> Iterator[None]:
-    path = _pointer(kind, unit).with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _locked(kind: Kind, unit: str) -> AbstractContextManager[None]:
+    return exclusive(_pointer(kind, unit).with_suffix(".lock"))
 
 
 def move(

@@ -135,10 +135,13 @@ def up(tell: Callable[[str], Any]) -> list[Service]:
             raise MoeError(f"port {service.port} of {service.name} is in use",
                            f"end what uses it, or set MOE_{service.name.upper()}_PORT to another")
     _prepare(tell)
-    started = {s.name: _start(s) for s in wanted if s.name not in have}
-    _keep(have | {name: Group(process.pid, psutil.Process(process.pid).create_time())
-                  for name, process in started.items()})
+    started = {}
     try:
+        for service in wanted:
+            if service.name not in have:
+                process = started[service.name] = _start(service)
+                have[service.name] = Group(process.pid, psutil.Process(process.pid).create_time())
+                _keep(have)
         for service in wanted:
             tell(f"waiting for {service.name}")
             _wait_for(service, started.get(service.name))

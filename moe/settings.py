@@ -66,14 +66,14 @@ class Settings(BaseSettings):
     "Where the bid model is trained: in the process, or on workers of the Spark master."
     threads: int = 0
     "Threads for DuckDB; 0 takes all cores."
-    pseudonym_key: str = ""
+    pseudonym_key: SecretStr = SecretStr("")
     "Key of the pseudonyms of personal columns. Empty: made once and kept in `secrets`."
     airflow_port: int = 8080
     mlflow_port: int = 5000
     serving_port: int = 8000
     reports_port: int = 8090
     "Ports on which `moe up` answers, on this machine alone."
-    online_store: str = ""
+    online_store: SecretStr = SecretStr("")
     "Where features are looked up by entity. Empty: a SQLite file a unit; else `redis://[user:password@]host:port/db`."
     mlflow_tracking_uri: SecretStr = SecretStr("")
     "MLflow's database (postgresql://…) or server; empty: SQLite under `home`."
@@ -258,7 +258,8 @@ class Settings(BaseSettings):
 
     def online_address(self, unit: str) -> str:
         """Where `serving.online` reads a unit's features."""
-        return f"{self.online_store or f'sqlite:///{quote(str(self.online_file(unit)))}'}?project={unit}"
+        address = self.online_store.get_secret_value() or f"sqlite:///{quote(str(self.online_file(unit)))}"
+        return f"{address}?project={unit}"
 
     @property
     def mlflow_uri(self) -> str:
@@ -298,7 +299,7 @@ class Settings(BaseSettings):
     def secret_key(self) -> bytes:
         """Key of the pseudonyms (HMAC-SHA256); made on first use, readable by the owner alone."""
         if self.pseudonym_key:
-            return self.pseudonym_key.encode()
+            return self.pseudonym_key.get_secret_value().encode()
         path = self.secrets / "pseudonym.key"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,8 @@ def session() -> "SparkSession":
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["JAVA_HOME"] = str(java_home() or packaged_java())
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1") if settings().spark_master.startswith("local") else None
+    if _is_local():
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     work = settings().work / "spark"
     work.mkdir(parents=True, exist_ok=True)
     builder = SparkSession.builder.master(settings().spark_master).appName("moe")

@@ -3,11 +3,13 @@
 A reader that has the old file open keeps the old content; a crash leaves the old partition.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
-from datetime import date, timedelta
+import time
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from moe.errors import MissingInput
 from moe.settings import settings
 from moe.units import option
 
+ABANDONED_SECONDS = 86_400
+"Age from which a temporary of another machine is nobody's: no step takes a day."
 _NIGHT = re.compile(r"^(\d{4}-\d{2}-\d{2})\.parquet$")
 
 
@@ -104,14 +108,24 @@ def commit_point(name: str) -> None:
 def beside(target: Path) -> Path:
     """A temporary path in the target's folder, which no reader takes for a partition.
 
-    What processes that died left beside the same target is removed.
+    It names process and machine: the pods of a cluster share a store, and their process numbers are alike. What
+    processes that died left beside the same target is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f".{target.name}.*"):
-        process = left.name.removeprefix(f".{target.name}.").partition(".")[0]
-        if process.isdigit() and not _alive(int(process)):
+        process, _, rest = left.name.removeprefix(f".{target.name}.").partition(".")
+        if process.isdigit() and _is_left_over(left, int(process), machine=rest.rpartition(".")[0]):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    return target.with_name(f".{target.name}.{os.getpid()}.{os.uname().nodename}.tmp")
+
+
+def _is_left_over(path: Path, process: int, machine: str) -> bool:
+    """Whether nobody writes a temporary any more. Of another machine's processes only its age tells."""
+    if machine in ("", os.uname().nodename):
+        return not _alive(process)
+    with contextlib.suppress(FileNotFoundError):  # its process has just put it in place
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    return False
 
 
 def _alive(process: int) -> bool:
@@ -122,6 +136,13 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old one or the new one."""
+    temporary = beside(path)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def put_in_place(temporary: Path, target: Path) -> None:
@@ -136,7 +157,3 @@ def put_in_place(temporary: Path, target: Path) -> None:
     finally:
         os.close(folder)
     commit_point(f"replaced:{target.parent.parent.name}")
-
-
-def day_before(night: date, days: int = 1) -> date:
-    return night - timedelta(days=days)

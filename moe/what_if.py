@@ -14,8 +14,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from moe.options import UnitOption, out
+from moe.commands.options import UnitOption
+from moe.errors import MoeError
 from moe.settings import settings
+from moe.terminal import out, plain
 from moe.units import load_unit
 
 SHOWN = 10
@@ -63,37 +65,33 @@ def what_if(
 
 
 def _say(answer: Any, name: str) -> None:
-    _line(f"{name}, {answer.day} (decided in the night of {answer.night}), if", style="bold")
+    plain.print(f"{name}, {answer.day} (decided in the night of {answer.night}), if", style="bold")
     for change in answer.changes:
-        _line(f"  {change}")
+        plain.print(f"  {change}")
     if answer.conflict is not None:
         _refuse(answer)
     else:
         out.print(_totals(answer))
         for sentence in _sentences(answer):
-            _line(sentence)
+            plain.print(sentence)
         _lines(answer)
     for note in answer.notes:
-        _line(f"Note: {note}")
-    _line(f"Decided again in {answer.seconds:.1f} s. Nothing was written.")
-
-
-def _line(text: str, style: str = "") -> None:
-    out.print(text, style=style, highlight=False, soft_wrap=True)
+        plain.print(f"Note: {note}")
+    plain.print(f"Decided again in {answer.seconds:.1f} s. Nothing was written.")
 
 
 def _refuse(answer: Any) -> None:
-    _line("It cannot be done.", style="bold red")
+    plain.print("It cannot be done.", style="bold red")
     if not answer.conflict.limits:
-        _line(answer.conflict.said)
+        plain.print(answer.conflict.said)
     for title, lines in (("These cannot all hold:", answer.conflict.limits),
                          ("The cheapest way out:", answer.conflict.repair)):
         if lines:
-            _line(title, style="bold")
+            plain.print(title, style="bold")
         for line in lines:
-            _line(f"  {line}")
+            plain.print(f"  {line}")
     if answer.conflict.wider_step is not None:
-        _line(f"With a largest step of {answer.conflict.wider_step:.0%} in one night it can be done: add "
+        plain.print(f"With a largest step of {answer.conflict.wider_step:.0%} in one night it can be done: add "
               f"--set max_step={answer.conflict.wider_step:.0%}")
 
 
@@ -156,8 +154,12 @@ def _outcome(answer: Any) -> str:
 
 
 def _write(answer: Any, path: Path) -> None:
+    """Raises MoeError where the file cannot be written."""
     names = [f.name for f in fields(answer.lines[0])]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*names, "change"])
-        writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*names, "change"])
+            writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+    except OSError as error:
+        raise MoeError(f"{path} cannot be written: {error.strerror}", "give --csv a folder that is there") from error

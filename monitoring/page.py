@@ -32,8 +32,8 @@ def write_pages(night: Night, model: Model, current: Window, columns: list[Row],
         (folder / "drift.html").unlink(missing_ok=True)
     else:
         library = os.path.relpath(_library(night.settings.monitoring_library), folder)
-        _write(folder / "drift.html", _small(snapshot.get_html_str(as_iframe=False), library))
-    _write(folder / "index.html", _page(
+        tables.replace_text(folder / "drift.html", _small(snapshot.get_html_str(as_iframe=False), library))
+    tables.replace_text(folder / "index.html", _page(
         night=night, model=model, current=current, request=request, checks=CHECKS, has_drift=snapshot is not None,
         columns=sorted(columns, key=lambda r: (ORDER[r["status"]], -_excess(r))), weeks=_weeks(outcomes),
         judged=[r for r in outcomes if r["is_judged"]]))
@@ -77,12 +77,6 @@ def _small(html: str, library: str) -> str:
 
     script = (Path(STATIC_PATH) / "index.js").read_text(encoding="utf-8")
     return html.replace(f"<script>{script}</script>", f'<script src="{library}"></script>', 1)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = tables.beside(path)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 @lru_cache

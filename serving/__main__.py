@@ -63,7 +63,7 @@ def _serve() -> int:
     import uvicorn
 
     from serving.app import App
-    from serving.protocol import OneWrite
+    from serving.protocol import Protocol
 
     settings = Settings.read(os.environ)
     if settings.keys is None and not settings.open:
@@ -74,7 +74,7 @@ def _serve() -> int:
     sys.setswitchinterval(0.0001)
     app = App(settings)
     gc.freeze()  # what is loaded by now stays: no collection needs to walk through it
-    uvicorn.run(app, host=settings.host, port=settings.port, loop="uvloop", http=OneWrite, ws="none",
+    uvicorn.run(app, host=settings.host, port=settings.port, loop="uvloop", http=Protocol, ws="none",
                 lifespan="on", access_log=False, server_header=False, proxy_headers=False, log_config=None,
                 timeout_graceful_shutdown=max(1, round(settings.stop_seconds)))
     return 0

@@ -1,4 +1,4 @@
-"""The service as an ASGI application: paths, keys, bodies and errors. It predicts in `predict.py`.
+"""The service as an ASGI application: its paths, start and end. Predictions are answered in `predictions.py`.
 
 Plain ASGI, since a framework costs more than everything else that a prediction needs; see docs/choices.md.
 """
@@ -6,40 +6,21 @@ Plain ASGI, since a framework costs more than everything else that a prediction 
 import asyncio
 import contextlib
 import logging
-import re
-import secrets
-import time
-from itertools import count
-from typing import Any
 
 import msgspec
 
-from serving.answers import Answer, BatchAnswer, Ready, Source
-from serving.http import (
-    JSON,
-    PROBLEM,
-    TEXT,
-    CallerGone,
-    Message,
-    Receive,
-    Send,
-    allow,
-    answer,
-    check_json,
-    read_body,
-    refuse,
-)
+from serving.answers import Ready, Source
+from serving.http import JSON, TEXT, CallerGone, Message, Receive, Send, allow, answer, fields, refuse
 from serving.keys import Keys
-from serving.log import Decision, DecisionLog
+from serving.log import DecisionLog
 from serving.lookup import Lookup
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.openapi import document
-from serving.predict import Predictor
+from serving.predictions import PREDICT, Predictions, fault
 from serving.problems import Problem, described
 from serving.settings import Settings
 
-PREDICT = "/api/v1/predict"
 log = logging.getLogger("serving")
 
 
@@ -49,60 +30,33 @@ class App:
         self.keys = Keys(settings.keys)
         self.model = Model(settings.pointer, settings.bundles, settings.batch_rows, self.metrics)
         self.lookup = Lookup(settings.online, settings.online_seconds) if settings.online else None
-        self.predictor = Predictor(self.lookup, self.metrics)
-        self.log: DecisionLog | None = None
-        self._encode = msgspec.json.Encoder().encode
-        self._ids, self._prefix = count(1), secrets.token_hex(6)
+        self.predictions = Predictions(settings, self.metrics, self.keys, self.model, self.lookup)
         self._get = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics,
                      "/openapi.json": self._openapi}
-        self._answered: dict[tuple[str, int], Any] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
-        path, method = scope["path"], scope["method"]
+        path, method, predictions = scope["path"], scope["method"], self.predictions
         headers = dict(scope["headers"])
-        request_id = self._request_id(headers)
-        extra: dict[str, str] = {"x-request-id": request_id}
+        request_id = predictions.request_id(headers)
+        extra: dict[str, str] = {}
         try:
             if path == PREDICT:
                 allow(method, "POST")
-                started = time.perf_counter()
-                status, kind, body = 200, JSON, await self._predict(headers, receive, request_id)
-                self.metrics.seconds.observe(time.perf_counter() - started)
+                status, kind, body = 200, JSON, await predictions.answer(headers, receive, request_id)
             else:
                 status, kind, body = self._other(path, method)
-        except Problem as problem:
-            status, kind, body, extra = problem.status, PROBLEM, problem.body(), extra | problem.headers
         except CallerGone:
             return
-        except Exception:
-            log.exception("request %s failed", request_id)
-            status, kind, body = 500, PROBLEM, Problem("internal", f"request {request_id} failed").body()
-        self._count(path, status)
+        except Exception as error:
+            status, kind, body, extra = fault(error, request_id)
+        known = path == PREDICT or path in self._get
+        self.metrics.answered(path if known else "other", status)  # callers must not make labels
+        sent = fields(kind, body, {"x-request-id": request_id} | extra)
         if status == 413:
-            return await refuse(send, receive, kind, body, extra)
-        await answer(send, status, kind, body, extra)
-
-    async def _predict(self, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> bytes:
-        key_id = self.keys.check(headers)
-        check_json(headers)
-        raw = await read_body(headers, receive, self.settings.body_bytes)
-        live = self.model.live
-        batch, rows = live.schema.decode(raw)
-        at, started = time.time(), time.perf_counter()
-        values, made = await self.predictor.predict(live, rows)
-        milliseconds = (time.perf_counter() - started) * 1000
-        version = live.version if any(p.source == "model" for p in made) else None
-        if self.log is not None:
-            self.log.add(Decision(at, request_id, key_id, version, live.schema.names, rows, values, made))
-        if batch:
-            return self._encode(BatchAnswer(made, version, milliseconds, request_id))
-        one = made[0]
-        return self._encode(Answer(
-            one.predicted_ctr, one.predicted_conversion_rate, one.confidence_interval,
-            one.conversion_rate_confidence_interval, one.source, one.reason, one.warnings,
-            model_version=version, inference_time_ms=milliseconds, request_id=request_id))
+            return await refuse(send, receive, sent, body)
+        await answer(send, status, sent, body)
 
     def _other(self, path: str, method: str) -> tuple[int, bytes, bytes]:
         if path in self._get:
@@ -110,7 +64,7 @@ class App:
             return self._get[path]()
         if path.startswith("/problems/") and (found := described(path.removeprefix("/problems/"))):
             allow(method, "GET")
-            return 200, JSON, self._encode(found)
+            return 200, JSON, msgspec.json.encode(found)
         raise Problem("not-found", f"{path} is no path of this service")
 
     def _livez(self) -> tuple[int, bytes, bytes]:
@@ -120,28 +74,14 @@ class App:
         live = self.model.live
         source: Source | None = "model" if live.bundle else "historical_rates" if live.history else None
         ready = Ready(source is not None, source, live.version, live.fault or None, live.pointer_version,
-                      self.log is not None)
-        return 200 if ready.ready else 503, JSON, self._encode(ready)
+                      self.predictions.log is not None)
+        return 200 if ready.ready else 503, JSON, msgspec.json.encode(ready)
 
     def _metrics(self) -> tuple[int, bytes, bytes]:
         return 200, TEXT, self.metrics.page()
 
     def _openapi(self) -> tuple[int, bytes, bytes]:
-        return 200, JSON, self._encode(document(self.model.live, self.settings))
-
-    def _request_id(self, headers: dict[bytes, bytes]) -> str:
-        """The caller's X-Request-ID where it is a short plain word, else one of our own."""
-        given = headers.get(b"x-request-id")
-        if given is not None and re.fullmatch(rb"[A-Za-z0-9._-]{1,64}", given):
-            return given.decode()
-        return f"{self._prefix}-{next(self._ids):x}"
-
-    def _count(self, path: str, status: int) -> None:
-        known = path if path == PREDICT or path in self._get else "other"  # callers must not make labels
-        counter = self._answered.get((known, status))
-        if counter is None:
-            counter = self._answered[known, status] = self.metrics.requests.labels(known, str(status))
-        counter.inc()
+        return 200, JSON, msgspec.json.encode(document(self.model.live, self.settings))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -150,8 +90,8 @@ class App:
             if self.lookup:
                 await self.lookup.open()
             if self.settings.decisions:
-                self.log = DecisionLog(self.settings.decisions, self.settings.log_rows, self.settings.log_seconds,
-                                       self.settings.queue_rows, self.metrics)
+                self.predictions.log = DecisionLog(self.settings.decisions, self.settings.log_rows,
+                                                   self.settings.log_seconds, self.settings.queue_rows, self.metrics)
         except OSError as error:
             return await send({"type": "lifespan.startup.failed", "message": str(error)})
         following = asyncio.create_task(self._follow())
@@ -160,8 +100,8 @@ class App:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
-        if self.log:
-            await asyncio.to_thread(self.log.close)
+        if self.predictions.log:
+            await asyncio.to_thread(self.predictions.log.close)
         if self.lookup:
             self.lookup.close()
         await send({"type": "lifespan.shutdown.complete"})

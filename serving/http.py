@@ -51,20 +51,21 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) ->
     return body
 
 
-async def answer(send: Send, status: int, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
-    await start(send, status, kind, body, extra)
+def fields(kind: bytes, body: bytes, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer."""
+    return [(b"content-type", kind), (b"content-length", b"%d" % len(body)),
+            *((name.encode(), value.encode()) for name, value in extra.items())]
+
+
+async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def start(send: Send, status: int, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    headers += [(name.encode(), value.encode()) for name, value in extra.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-
-
-async def refuse(send: Send, receive: Receive, kind: bytes, body: bytes, extra: dict[str, str]) -> None:
+async def refuse(send: Send, receive: Receive, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     """Answer before the body has come, and close: at once for who listens, a little later for who still sends."""
-    await start(send, 413, kind, body, extra | {"connection": "close"})
+    headers = [*headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):

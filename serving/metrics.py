@@ -16,7 +16,7 @@ class Metrics:
         gauge = partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         self.requests = counter("serving_requests", "Answers by path and status.", ["path", "status"])
-        self.seconds = histogram("serving_request_seconds", "From a prediction's whole headers to its answer.",
+        self.seconds = histogram("serving_request_seconds", "From a request for predictions to its answer.",
                                  buckets=BUCKETS)
         self.inference = histogram("serving_inference_seconds", "Of one run of the graph, several requests together.",
                                    buckets=BUCKETS)
@@ -33,6 +33,14 @@ class Metrics:
         self.logged = counter("serving_decisions_logged", "Rows in closed files of the decision log.")
         self.dropped = counter("serving_decisions_dropped", "Rows that the decision log had no room for.")
         self.log_failed = counter("serving_decision_files_failed", "Files of the log that could not be written.")
+
+        self._answers: dict[tuple[str, int], Counter] = {}
+
+    def answered(self, path: str, status: int) -> None:
+        counter = self._answers.get((path, status))
+        if counter is None:
+            counter = self._answers[path, status] = self.requests.labels(path, str(status))
+        counter.inc()
 
     def page(self) -> bytes:
         return generate_latest(self.registry)

@@ -1,77 +1,21 @@
 """From checked rows to predictions: look up what is missing, run the graph, fall back where that fails."""
 
-import asyncio
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from serving.answers import Interval, Prediction
-from serving.bundle import OUTPUTS, Bundle, BundleError
+from serving.bundle import OUTPUTS, BundleError
 from serving.lookup import Lookup, LookupFailed
 from serving.metrics import Metrics
 from serving.model import Live
 from serving.problems import Fault, Problem
 from serving.schema import OWN_RATES, Schema, Values
+from serving.turn import INLINE_ROWS, Rates, Turn
 
-INLINE_ROWS = 256
-"Above it a batch is predicted in a thread, so that other requests do not wait for it."
-Rates = tuple[list[float], list[float]]
-"Click rates and conversion rates of some rows."
+Told = Callable[[list[Values], list[Prediction] | Exception], None]
+"Is told what Predictor.predict returns or raises. It raises nothing."
 log = logging.getLogger("serving")
-
-
-class Turn:
-    """Predicts together the rows of all requests that arrive in one turn of the event loop.
-
-    One run of the graph takes about as long for 30 rows as for one, and nobody waits for a row to come: those
-    that have arrived are run before the loop looks at its sockets again.
-    """
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._arrived: list[tuple[Bundle, Sequence[Values], asyncio.Future[Rates]]] = []
-
-    async def rates(self, bundle: Bundle, rows: Sequence[Values]) -> Rates:
-        """Rates of some rows. Raises what Bundle.predict raises."""
-        loop = asyncio.get_running_loop()
-        if len(rows) > INLINE_ROWS:
-            return await loop.run_in_executor(None, self._run, bundle, rows)
-        future: asyncio.Future[Rates] = loop.create_future()
-        if not self._arrived:
-            loop.call_soon(self._turn)
-        self._arrived.append((bundle, rows, future))
-        return await future
-
-    def _turn(self) -> None:
-        arrived, self._arrived = self._arrived, []
-        for bundle in {id(b): b for b, _, _ in arrived}.values():  # two only while a new one takes over
-            self._together(bundle, [(rows, future) for b, rows, future in arrived if b is bundle])
-
-    def _together(self, bundle: Bundle, parts: list[tuple[Sequence[Values], asyncio.Future[Rates]]]) -> None:
-        try:
-            clicks, conversions = self._run(bundle, [row for rows, _ in parts for row in rows])
-        except Exception as error:
-            if len(parts) > 1:  # one request's fault is not its neighbours'
-                for part in parts:
-                    self._together(bundle, [part])
-            elif not parts[0][1].done():
-                parts[0][1].set_exception(error)
-            return
-        start = 0
-        for rows, future in parts:
-            end = start + len(rows)
-            if not future.done():  # a caller who went away
-                future.set_result((clicks[start:end], conversions[start:end]))
-            start = end
-
-    def _run(self, bundle: Bundle, rows: Sequence[Values]) -> Rates:
-        started = time.perf_counter()
-        columns = dict(zip(bundle.features, zip(*rows, strict=True), strict=True))
-        rates = bundle.predict(columns)
-        self._metrics.inference.observe(time.perf_counter() - started)
-        self._metrics.together.observe(len(rows))
-        return rates[OUTPUTS[0]].tolist(), rates[OUTPUTS[1]].tolist()
 
 
 class Predictor:
@@ -90,22 +34,56 @@ class Predictor:
             return values, [self._history(live, v, f"no model answers: {live.fault}") for v in values]
         run = values if not reasons else [v for n, v in enumerate(values) if n not in reasons]
         try:
-            clicks, conversions = await self._turn.rates(live.bundle, run) if run else ([], [])
-        except BundleError as error:
-            raise Problem("invalid-input", error.message, [Fault("", error.message)]) from error
-        except Exception as error:  # onnxruntime raises classes of its own
-            log.exception("model %s failed", live.version)
-            return values, [self._history(live, v, f"the model failed: {type(error).__name__}") for v in values]
-        bounds = live.bundle.intervals
-        made = iter([self._model(live.schema, v, ctr, conversion, bounds)
-                     for v, ctr, conversion in zip(run, clicks, conversions, strict=True)])
-        self._by_model.inc(len(run))
+            outcome: Rates | Exception = await self._turn.rates(live.bundle, run) if run else ([], [])
+        except Exception as error:
+            outcome = error
+        if isinstance(outcome, Exception) or not reasons:
+            return values, self._told(live, values, outcome)
+        made = iter(self._told(live, run, outcome))
         return values, [self._history(live, v, reasons[n]) if n in reasons else next(made)
                         for n, v in enumerate(values)]
 
+    def soon(self, live: Live, rows: Sequence[Any], done: Told) -> bool:
+        """What `predict` does, without a task, where there is nothing to wait for but the model; False elsewhere."""
+        if live.bundle is None or len(rows) > INLINE_ROWS:
+            return False
+        values = [live.schema.values(row) for row in rows]
+        if self._lacking(rows, values):
+            return False
+
+        def tell(outcome: Rates | Exception) -> None:
+            try:
+                made: list[Prediction] | Exception = self._told(live, values, outcome)
+            except Exception as error:
+                made = error
+            done(values, made)
+
+        self._turn.add(live.bundle, values, tell)
+        return True
+
+    def _told(self, live: Live, values: Sequence[Values], outcome: Rates | Exception) -> list[Prediction]:
+        """Predictions from a model's rates, or from historical rates where it failed."""
+        assert live.bundle
+        if isinstance(outcome, BundleError):
+            raise Problem("invalid-input", outcome.message, [Fault("", outcome.message)]) from outcome
+        if isinstance(outcome, Exception):  # onnxruntime raises classes of its own
+            log.error("model %s failed", live.version, exc_info=outcome)
+            return [self._history(live, v, f"the model failed: {type(outcome).__name__}") for v in values]
+        bounds = live.bundle.intervals
+        made = [self._model(live.schema, v, ctr, conversion, bounds)
+                for v, ctr, conversion in zip(values, *outcome, strict=True)]
+        self._by_model.inc(len(made))
+        return made
+
+    def _lacking(self, rows: Sequence[Any], values: list[Values]) -> list[int]:
+        """The rows that lack something which can be looked up."""
+        if self._lookup is None:
+            return []
+        return [n for n, row in enumerate(rows) if row.entity is not None and None in values[n]]
+
     async def _look_up(self, schema: Schema, rows: Sequence[Any], values: list[Values]) -> dict[int, str]:
         """Fill what is missing of rows with an entity; the rows whose look-up failed, with the reason."""
-        wanted = [n for n, row in enumerate(rows) if row.entity is not None and None in values[n]]
+        wanted = self._lacking(rows, values)
         if not wanted or self._lookup is None:
             return {}
         try:

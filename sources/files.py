@@ -12,17 +12,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from moe import tables
-from moe.errors import FileFault
+from moe.errors import FileFault, MissingFile
 
 HEADER_ROW = 1
 ROW, FILE = "_row", "_file"
 WORKBOOK = b"PK\x03\x04"
 "First bytes of a zip file, which a workbook (.xlsx, .ods) is."
 _AGAIN = "ask the source to deliver it again, then run again"
-
-
-class MissingFile(FileFault):
-    """The delivery is not there: the source's `late` says what a night does."""
 
 
 @dataclass(frozen=True)

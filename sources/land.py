@@ -13,14 +13,14 @@ from expectations import docs
 from moe import frames, tables
 from moe.asof import COVERAGE
 from moe.contracts import ADDED, Column, Contract, contract
-from moe.errors import FileFault
+from moe.errors import FileFault, MissingFile
 from moe.jobs import Night
 from moe.runner import Output
 from moe.units import Source, option
 from sources.applied import is_early
 from sources.core import add_platform_columns, pseudonymise
 from sources.delivery import Delivery, deliver
-from sources.files import FILE, ROW, Delivered, MissingFile
+from sources.files import FILE, ROW, Delivered
 from sources.gated import Gated, gate
 from sources.mapping import ROWS, Mapping, load
 from sources.quarantine import QUARANTINE

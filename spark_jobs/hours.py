@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from moe.jobs import Night
 from spark_jobs.sessions import WINDOW_DAYS
-from spark_jobs.traffic import campaigns
+from spark_jobs.traffic import with_line
 
 BLOCK_HOURS = 4
 "Google Ads takes up to six schedule rows a day for a campaign; six blocks are the finest that all of a day fits in."
@@ -44,13 +44,8 @@ def hours(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, DataFr
     by_tag = visits.groupBy("utm_campaign", "utm_content", _block(local).alias("hour_block")).agg(
         F.count("*").alias("sessions"), F.count_if("converts").alias("converting_sessions")
     )
-    line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
-    by_line = (
-        by_tag.join(F.broadcast(campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
-        .withColumn("line_id", line)
-        .where(F.col("line_id") != "unplaced")
-        .groupBy("line_id", "hour_block")
-        .agg(F.sum("sessions").alias("sessions"), F.sum("converting_sessions").alias("converting_sessions"))
+    by_line = with_line(by_tag, ads).groupBy("line_id", "hour_block").agg(
+        F.sum("sessions").alias("sessions"), F.sum("converting_sessions").alias("converting_sessions")
     )
     return {"features.hour_traffic__line_block": by_line.withColumn("business_date", F.lit(date))}
 

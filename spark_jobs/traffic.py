@@ -11,9 +11,7 @@ COUNTS = ("sessions", "bounces", "pages", "forms")
 def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, DataFrame]:
     """Sessions by budget line and UTC date of their start, over the dates of the session snapshot.
 
-    `utm_campaign` is the platform's campaign id. Where a campaign has several lines (a grain finer than the
-    campaign), `utm_content`, the ad's id, decides if that ad has one line alone. Otherwise the session stays
-    unattributed and no row counts it; so do sessions without tags, of unknown campaigns, and of `unplaced`.
+    No row counts a session that meets no line (`with_line`).
     """
     # Counted by tag first: what meets the ads is then as small as the ads themselves.
     visits = sessions.where(F.col("utm_campaign").isNotNull()).groupBy(
@@ -24,13 +22,8 @@ def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, Data
         F.sum("pages").alias("pages"),
         F.sum("forms").alias("forms"),
     )
-    line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
-    by_line = (
-        visits.join(F.broadcast(campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
-        .withColumn("line_id", line)
-        .where(F.col("line_id") != "unplaced")
-        .groupBy("line_id", "business_date")
-        .agg(*(F.sum(name).alias(name) for name in COUNTS))
+    by_line = with_line(visits, ads).groupBy("line_id", "business_date").agg(
+        *(F.sum(name).alias(name) for name in COUNTS)
     )
     return {
         "features.traffic__line_day": by_line.select(
@@ -46,7 +39,19 @@ def traffic(night: Night, sessions: DataFrame, ads: DataFrame) -> dict[str, Data
     }
 
 
-def campaigns(ads: DataFrame) -> DataFrame:
+def with_line(visits: DataFrame, ads: DataFrame) -> DataFrame:
+    """Visits with the `line_id` of the ads by their tags; those that meet no line are left out.
+
+    `utm_campaign` is the platform's campaign id. Where a campaign has several lines (a grain finer than the
+    campaign), `utm_content`, the ad's id, decides if that ad has one line alone. Otherwise the visit stays
+    unattributed; so do visits without tags, of unknown campaigns, and of `unplaced`.
+    """
+    line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
+    met = visits.join(F.broadcast(_campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
+    return met.withColumn("line_id", line).where(F.col("line_id") != "unplaced")
+
+
+def _campaigns(ads: DataFrame) -> DataFrame:
     """By campaign: its line where it has one alone, and the line of each ad that has one alone."""
     by_ad = ads.groupBy("campaign_id", "ad_id").agg(F.min("line_id").alias("low"), F.max("line_id").alias("high"))
     decided = (F.col("ad_id") != "") & (F.col("low") == F.col("high"))

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from moe import tables
 from moe.errors import MoeError
+from moe.locks import exclusive
 from moe.settings import settings
 from serving.bundle import Bundle, BundleError, content_hash
 from training.export import at_split
@@ -24,20 +26,20 @@ def write(model: bytes, about: dict[str, Any]) -> Path:
     described = json.dumps(about, indent=1, sort_keys=True) + "\n"
     contents = {"model.onnx": model, "bundle.json": described.encode()}
     folder = settings().bundles / content_hash(contents)
-    try:
-        Bundle.load(folder)
-        return folder
-    except BundleError:
-        shutil.rmtree(folder, ignore_errors=True)  # absent, or damaged
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, content in contents.items():
-        with (temporary / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.rename(folder)
+    with exclusive(folder.parent / ".lock"):  # two trainings of the same data make the same folder
+        try:
+            Bundle.load(folder)
+            return folder
+        except BundleError:
+            shutil.rmtree(folder, ignore_errors=True)  # absent, or damaged
+        temporary = tables.beside(folder)
+        temporary.mkdir()
+        for name, content in contents.items():
+            with (temporary / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.rename(folder)
     return folder
 
 

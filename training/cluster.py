@@ -17,6 +17,8 @@ POLL_SECONDS = 15.0
 def run(data: Path, out: Path, options: Sequence[str]) -> None:
     """Train on the cluster that kubectl is configured for; the job's own deadline ends what hangs.
 
+    A job of the same training that still runs is waited for; one that has ended makes room for a new one.
+
     Raises MoeError where the job cannot be started, or fails: the manifest stands beside its output.
     """
     name = f"train-{out.name}"
@@ -25,6 +27,8 @@ def run(data: Path, out: Path, options: Sequence[str]) -> None:
     manifest.write_text(render(
         settings().training_image, settings().training_nodes, settings().training_gpus, PurePosixPath(data),
         PurePosixPath(out), name=name, namespace=NAMESPACE, options=options), encoding="utf-8")
+    if _ended(name):  # of an earlier training: applying the same manifest again would start nothing
+        _kubectl("delete", "job", name, "--wait")
     _kubectl("apply", "-f", str(manifest))
     while not (ended := _ended(name)):
         time.sleep(POLL_SECONDS)
@@ -34,8 +38,9 @@ def run(data: Path, out: Path, options: Sequence[str]) -> None:
 
 
 def _ended(name: str) -> str:
-    """Complete or Failed; empty while the job runs."""
-    conditions = json.loads(_kubectl("get", "job", name, "-o", "json")).get("status", {}).get("conditions", [])
+    """Complete or Failed; empty while the job runs, or where there is none."""
+    job = json.loads(_kubectl("get", "job", name, "--ignore-not-found", "-o", "json") or "{}")
+    conditions = job.get("status", {}).get("conditions", [])
     return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), "")
 
 

@@ -1,13 +1,11 @@
 """From a training set to the network's rates: write its data, launch the training, read the checkpoint."""
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pyarrow as pa
 import torch
 
 from moe.errors import MoeError
+from moe.locks import exclusive
 from moe.settings import settings
 from training import checkpoint, cluster
 from training.data import Data, write
@@ -99,7 +98,7 @@ def _trained(reading: Reading, rows: Rows, late: npt.NDArray[np.bool_]) -> dict[
     # As many batches an epoch, about, for few rows as for many: small steps are what training lives on.
     batch_rows = int(np.clip(2 ** round(np.log2((~late).sum() / 32)), 32, 4096))
     config = Config(batch_rows=batch_rows)
-    with _alone(folder):
+    with exclusive(folder.with_suffix(".lock")):  # one training at a time in a store
         write(folder / "data", _parts(rows, late), reading)
         data = Data(folder / "data")
         made_with = f"{data.digest} {config} {settings().training_launch} {settings().training_processes}"
@@ -120,15 +119,6 @@ def _parts(rows: Rows, late: npt.NDArray[np.bool_]) -> Iterator[tuple[str, str, 
     for day in np.unique(rows.days):
         chosen = rows.days == day
         yield "valid" if late[chosen].all() else "train", str(day), rows.table(chosen)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One training at a time in a store: another waits."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _here(data: Data, out: Path, config: Config) -> None:

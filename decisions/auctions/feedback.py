@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 GAIN = 1 / 8
 COST_GAIN = 1 / 60
 """The cost per conversion is a mean over two weeks that ended a week ago: 15 days of delay in place of one or two."""

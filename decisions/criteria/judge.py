@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import numpy as np
 
 from decisions.criteria.kpis import KPIS, Kpi, Series
 from decisions.criteria.noise import Noise
+from decisions.names import names_it
 
 Status = Literal["reached", "on_the_way", "missed", "cannot_tell_yet", "not_judged"]
 MOST_DAYS = 180
@@ -43,7 +43,7 @@ def lines_of(campaign: str, names: Mapping[str, str]) -> list[str]:
     """Lines that a criterion's campaign means: an id or a name, `*` for any text; `names` by id."""
     if campaign in names:
         return [campaign]
-    return sorted(line for line, name in names.items() if any(fnmatchcase(text, campaign) for text in (line, name)))
+    return sorted(line for line, name in names.items() if names_it([campaign], line, name))
 
 
 def faults(

@@ -82,7 +82,7 @@ def _budgets(
         "currency": [night.unit.currency] * len(asked.lines),
         "previous_budget": money(asked.previous),
         "status_quo_budget": money(status_quo),
-        "floor": money(np.minimum(asked.bounds.lower_cents, best.budget_cents)),
+        "floor": money(asked.bounds.lower_cents),
         "cap": money(asked.bounds.upper_cents),
         "expected_value": asked.curves.value(spend),
         "expected_value_se": asked.curves.value_se(spend),
@@ -135,5 +135,3 @@ def _held(code: str, binding: str) -> str:
 def _word(currency: str) -> str:
     """The currency's unit in a sentence."""
     return {"USD": "dollar", "EUR": "euro", "GBP": "pound"}.get(currency, currency)
-
-

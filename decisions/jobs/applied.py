@@ -8,8 +8,8 @@ import pyarrow as pa
 from decisions.applied import Day, compare
 from decisions.jobs.covered import ads_of_lines
 from decisions.report.uploads import Ads, meta_bids
+from decisions.rows import table_of
 from moe import publish, tables
-from moe.contracts import contract
 from moe.jobs import Night
 
 APPLIED, BUDGETS, BIDS = "out.applied__line", "out.budget__line", "out.bid__line_segment"
@@ -23,9 +23,8 @@ def applied(night: Night, settings: pa.Table, actual: pa.Table) -> dict[str, pa.
     basis = "live" if publish.stood("release", unit, night.before) else "candidate"
     days = [night.date - timedelta(days=n) for n in range(LOOKBACK)]
     releases = {day: found for day in days if (found := _release_of(unit, day, basis))}
-    schema = pa.schema([f for f in contract(APPLIED).schema if f.name not in ("unit", "night")])
     if night.date not in releases:
-        return {APPLIED: schema.empty_table()}
+        return {APPLIED: table_of(APPLIED, [])}
     budgets = {of: tables.read(BUDGETS, unit, of).to_pylist() for of in set(releases.values())}
     counts = releases[night.date]
     funded = [r["line_id"] for r in budgets[counts]]
@@ -41,8 +40,8 @@ def applied(night: Night, settings: pa.Table, actual: pa.Table) -> dict[str, pa.
         bids={(campaign, ad_set): Decimal(bid) for campaign, ad_set, bid in caps},
         spend={r["line_id"]: r["spend"] for r in actual.to_pylist() if r["business_date"] == night.date},
     )
-    rows = [r | {"release_night": counts, "basis": basis} for r in compare(day, settings.to_pylist())]
-    return {APPLIED: pa.Table.from_pylist(rows, schema=schema)}
+    rows = compare(day, settings.to_pylist())
+    return {APPLIED: table_of(APPLIED, (r | {"release_night": counts, "basis": basis} for r in rows))}
 
 
 def _release_of(unit: str, day: date, basis: str) -> date | None:

@@ -12,7 +12,8 @@ from decisions.amounts import cents
 from decisions.draws import Draws, from_table
 from decisions.jobs.groups import groups_of, least_of
 from decisions.jobs.lines import lines_of, spend_rows
-from decisions.jobs.question import Asked, Parts
+from decisions.jobs.parts import Parts
+from decisions.jobs.question import Asked
 from decisions.jobs.responses import curves_of, factors, supported
 from decisions.jobs.totals import Money, money_of
 from decisions.limits import Infeasible
@@ -89,7 +90,7 @@ def solved(asked: Asked) -> tuple[Plan, Front | None]:
     """
     try:
         wanted = asked.tomorrow(_total_of_tomorrow(asked))
-        tomorrow, front = solve_preferred(wanted, asked.product_lines, asked.texts)
+        tomorrow, front = solve_preferred(wanted, asked.product_lines, asked.unit_lines.texts)
         tomorrow = replace(tomorrow, gap=_gap(tomorrow))
     except Infeasible as error:
         raise cannot_hold(error) from error

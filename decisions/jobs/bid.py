@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from decisions.amounts import cents as _cents
-from decisions.amounts import money as _money
-from decisions.bids import SCALE, Landscape, bids
+from decisions.amounts import cents, money
+from decisions.auctions.landscape import SCALE, Landscape
+from decisions.bids import bids
+from decisions.jobs.lines import worth_of
 from decisions.jobs.pace import correction
 from moe.jobs import Night
 
@@ -30,6 +31,7 @@ def bid(
     out.bid_pace__line. `pace` and `released` are of the night before, `plan` is of marts.plan_vs_actual__line_day."""
     lines = {r["line_id"]: r for r in budgets.to_pylist()}
     order = sorted(lines)
+    at = {line: n for n, line in enumerate(order)}
     recent = {(r["line_id"], r["segment"]): r for r in ads.to_pylist()}
     rows = [r for r in sorted(scores.to_pylist(), key=lambda r: (r["line_id"], r["segment"]))
             if r["line_id"] in lines and (r["line_id"], r["segment"]) in recent]
@@ -41,17 +43,18 @@ def bid(
     clicks = _expected_clicks(rows, seen, lines)
     forbidden = np.array([r["segment"] in night.unit.bids.forbidden for r in rows], dtype=np.bool_)
     cap = np.where(forbidden, 0, int(night.unit.bids.cap * SCALE))
+    worth = worth_of(night.unit, order, [lines[line]["line_name"] for line in order])
     paced = correction(night, order, history, pace, plan, released, settings)
     made = bids(
-        np.array([order.index(r["line_id"]) for r in rows], dtype=np.int64),
+        np.array([at[r["line_id"]] for r in rows], dtype=np.int64),
         np.array([r["conversion_rate"] for r in rows]),
         np.array(values if objective_is_money else [1.0] * len(rows)),
         clicks,
         np.array([r["cost_per_click_7d"] for r in seen]),
-        np.array([_cents(lines[line]["budget"]) for line in order], dtype=np.int64),
+        np.array([cents(lines[line]["budget"]) for line in order], dtype=np.int64),
         np.array([lines[line]["money_price"] for line in order]),
-        # A click never costs more than it returns; conversions without a value have no such price.
-        price_floor=1.0 if objective_is_money else 1e-9,
+        # A click never costs more than its worth; conversions without a value have no such price.
+        price_floor=1 / worth if objective_is_money else 1e-9,
         bid_floor=np.where(forbidden, 0, int(night.unit.bids.floor * SCALE)),
         bid_cap=cap,
         landscape=_landscape(response, rows),
@@ -64,15 +67,15 @@ def bid(
         "segment": [r["segment"] for r in rows],
         "line_name": [lines[r["line_id"]]["line_name"] for r in rows],
         "business_date": pa.array([night.decided_day] * len(rows), pa.date32()),
-        "bid": _bid_money(made.bid),
-        "bid_cap": _bid_money(cap),
+        "bid": money(made.bid, 4),
+        "bid_cap": money(cap, 4),
         "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
         "click_rate": pa.array([r["click_rate"] for r in rows], pa.float64()),
         "conversion_rate": pa.array([r["conversion_rate"] for r in rows], pa.float64()),
         "value_per_conversion": pa.array(values, pa.float64()),
         "value_source": ["history" if value is None else "model" for value in predicted],
         "expected_clicks": pa.array(made.expected_clicks, pa.float64()),
-        "expected_spend": _money(made.expected_spend_cents),
+        "expected_spend": money(made.expected_spend_cents),
         "binding": ["no_budget" if none else (str(b) or "none")
                     for none, b in zip(no_budget, made.binding, strict=True)],
         "reason": [FORBIDDEN if no else text for no, text in zip(forbidden, made.reason, strict=True)],
@@ -118,9 +121,3 @@ def _expected_clicks(rows: list[dict[str, Any]], seen: list[dict[str, Any]], lin
     scale = [float(lines[r["line_id"]]["budget"]) / spent[r["line_id"]] if spent[r["line_id"]] > 0 else 0.0
              for r in rows]
     return np.array([s["clicks_7d"] / DAYS * k for s, k in zip(seen, scale, strict=True)])
-
-
-def _bid_money(amounts: Any) -> pa.Array:
-    from decimal import Decimal
-
-    return pa.array([Decimal(int(a)).scaleb(-4) for a in amounts], pa.decimal128(18, 4))

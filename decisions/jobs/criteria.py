@@ -8,20 +8,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from decisions.criteria.judge import Verdict, faults, judge, lines_of
+from decisions.criteria.judge import MOST_DAYS, Verdict, faults, judge, lines_of
 from decisions.criteria.kpis import DAYS, KPIS, MEASURES, Series, series
 from decisions.jobs.curves import UNPLACED
-from moe import tables
-from moe.contracts import ADDED, contract
+from decisions.jobs.reported import shares_reported
+from decisions.names import newest_names
+from decisions.rows import table_of
 from moe.jobs import Night
-from moe.maturity import shares_known
 
 SUITABILITY, CRITERIA = "out.kpi_suitability__line", "out.criterion__campaign"
 HORIZON = 14
 "Days of the detectable effect."
 WORTH_SEEING, FAIR = 0.10, 0.25
 "Effects that make a KPI good or fair where `HORIZON` days show them."
-MOST_DAYS = 180
 KNOWN = 0.95
 "Share of a day from which it counts as known."
 VISITS_FINAL = 2
@@ -35,7 +34,7 @@ def criteria(
     features.traffic__line_day, `said` core.criterion__campaign as of the night."""
     rows = [r for r in history.to_pylist() if r["line_id"] != UNPLACED]
     visits = _newest(traffic)
-    of_line, names = _by_line(rows), {r["line_id"]: r["line_name"] for r in rows}
+    of_line, names = _by_line(rows), newest_names(rows)
     has = _kpis(rows, visits)
     delay = _delays(deliveries, night)
     reported: dict[str, date] = {}
@@ -48,9 +47,9 @@ def criteria(
         return series(found, [v for line in lines for v in visits.get(line, [])], delay, until, night.date)
 
     return {
-        SUITABILITY: _table(SUITABILITY, [row for line in sorted(names)
-                                          for row in _suitability(line, names[line], known([line]), has, night)]),
-        CRITERIA: _table(CRITERIA, _judged(said.to_pylist(), names, has, known, night)),
+        SUITABILITY: table_of(SUITABILITY, (row for line in sorted(names) for row in _suitability(
+            line, names[line], known([line]), has, night))),
+        CRITERIA: table_of(CRITERIA, _judged(said.to_pylist(), names, has, known, night)),
     }
 
 
@@ -89,7 +88,7 @@ def _judged(
         told = asdict(verdict) | {
             "value_low": verdict.low, "value_high": verdict.high, "lines": len(lines),
             "campaign_name": names[lines[0]] if len(lines) == 1 else row["campaign"]}
-        found.append({name: value for name, value in (row | told).items() if name in contract(CRITERIA).column_names})
+        found.append(row | told)
     return found
 
 
@@ -119,17 +118,9 @@ def _kpis(rows: list[dict[str, Any]], visits: dict[str, Any]) -> list[str]:
 def _delays(deliveries: pa.Table, night: Night) -> Callable[[str, str], int]:
     """Days until `KNOWN` of a platform's measure is reported, by how the nights' deliveries grew."""
     found: dict[tuple[str, str], int] = {}
-    with tables.connect() as connection:
-        connection.register("deliveries", deliveries)
-        for measure in MEASURES:
-            if measure != "sessions":
-                for r in shares_known(connection, "deliveries", measure).to_pylist():
-                    if r["known"] < KNOWN:
-                        at = (r["platform"], measure)
-                        found[at] = max(found.get(at, 0), r["age"] + 1)
+    for measure in MEASURES:
+        if measure != "sessions":
+            for (platform, age), known in shares_reported(deliveries, measure).items():
+                if known < KNOWN:
+                    found[platform, measure] = max(found.get((platform, measure), 0), age + 1)
     return lambda platform, measure: VISITS_FINAL if measure == "sessions" else found.get((platform, measure), 0)
-
-
-def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
-    schema = pa.schema([f.with_nullable(True) for f in contract(name).schema if f.name not in ADDED])
-    return pa.Table.from_pylist(rows, schema=schema)

@@ -1,11 +1,12 @@
 """The job `explain`: why each line's budget changed since yesterday, and what each limit costs a day."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 
-from decisions.amounts import cents, money
+from decisions.amounts import cents
 from decisions.explain import CAUSES, Yesterday, waterfall
 from decisions.jobs.ask import ask, said
 from decisions.jobs.curves import from_table
@@ -14,9 +15,12 @@ from decisions.jobs.responses import curves_of, factors, response
 from decisions.limit_costs import limit_costs
 from decisions.plan import Infeasible, Problem, solve
 from decisions.plan.problem import FloatArray
+from decisions.requests import is_of_request
 from decisions.response import Response
+from decisions.rows import table_of
 from moe.jobs import Night
 
+CHANGES, COSTS = "out.budget_change__line_cause", "out.limit_cost__limit"
 HELD = ("locked", "override_floor", "override_cap")
 "Reasons of a budget that rests on what a person said."
 
@@ -43,27 +47,21 @@ def explain(
         _ended(before, budgets),
     )
     requests = {o.override_id for o in said(overrides) if o.kind == "request"}
-    requests |= {g.name for g in tonight.groups if g.name.startswith("request ")}
+    requests |= {group.name for group in tonight.groups if is_of_request(group)}
     untested = _untested(curves)
     moved = waterfall(tonight, cents_now, yesterday, _responses(untested, curves, asked.lines, today), requests,
                       ahead=asked.problem.days > 1)  # fmt: skip
     return {
-        "out.budget_change__line_cause": _changes(moved, asked, night),
-        "out.limit_cost__limit": _costs(tonight, night),
+        CHANGES: _changes(moved, asked, night),
+        COSTS: _costs(tonight, night),
     }
 
 
 def _changes(moved: dict[str, np.ndarray], asked: Asked, night: Night) -> pa.Table:
-    rows = [(line, cause, CAUSES.index(cause), int(amount))
-            for cause, amounts in moved.items() for line, amount in zip(asked.lines, amounts, strict=True) if amount]
-    return pa.table({
-        "line_id": pa.array([row[0] for row in rows], pa.string()),
-        "cause": pa.array([row[1] for row in rows], pa.string()),
-        "position": pa.array([row[2] for row in rows], pa.int64()),
-        "business_date": pa.array([night.decided_day] * len(rows), pa.date32()),
-        "amount": money([row[3] for row in rows]),
-        "currency": pa.array([night.unit.currency] * len(rows), pa.string()),
-    })
+    return table_of(CHANGES, (
+        {"line_id": line, "cause": cause, "position": CAUSES.index(cause), "business_date": night.decided_day,
+         "amount": Decimal(int(amount)).scaleb(-2), "currency": night.unit.currency}
+        for cause, amounts in moved.items() for line, amount in zip(asked.lines, amounts, strict=True) if amount))
 
 
 def _costs(tonight: Problem, night: Night) -> pa.Table:
@@ -71,13 +69,9 @@ def _costs(tonight: Problem, night: Night) -> pa.Table:
         found = limit_costs(tonight, solve(tonight))
     except Infeasible:  # the total of a plan of more days that tomorrow alone cannot have
         found = []
-    return pa.table({
-        "subject_kind": pa.array([cost.kind for cost in found], pa.string()),
-        "subject": pa.array([cost.subject for cost in found], pa.string()),
-        "limit": pa.array([cost.limit for cost in found], pa.string()),
-        "business_date": pa.array([night.decided_day] * len(found), pa.date32()),
-        "cost": pa.array([cost.cost for cost in found], pa.float64()),
-    })
+    return table_of(COSTS, (
+        {"subject_kind": cost.kind, "subject": cost.subject, "limit": cost.limit, "business_date": night.decided_day,
+         "cost": cost.cost} for cost in found))
 
 
 def _responses(

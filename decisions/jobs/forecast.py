@@ -12,12 +12,12 @@ from decisions.forecast.learn import learn_from
 from decisions.forecast.past import METRICS, OBJECTIVES, Past
 from decisions.forecast.paths import Ahead, simulate
 from decisions.forecast.tables import ALL, HORIZON, Known, forecast_rows, past_rows, peer_rows, score_rows
-from decisions.jobs.curves import LEAST_KNOWN, from_table, is_funded
-from moe import tables
-from moe.contracts import contract
+from decisions.jobs.curves import LEAST_KNOWN, is_funded
+from decisions.jobs.reported import Shares, shares_reported
+from decisions.jobs.responses import curves_of, factors
+from decisions.rows import table_of
 from moe.errors import MoeError
 from moe.jobs import Night
-from moe.maturity import shares_known
 
 LEARNT_DAYS = 150
 MATURE = 0.98
@@ -34,7 +34,7 @@ def forecast(
     """Rows of out.forecast__day and out.forecast_score__day. `plans` is marts.plan_vs_actual__line_day of past nights,
     `published` out.forecast__day of past nights."""
     rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night)]
-    share = _shares(deliveries)
+    share = {m: shares_reported(deliveries, m) for m in OBJECTIVES}
     lines = [r for r in budgets.to_pylist() if r["platform"]]
     try:
         past = _past(rows, plans.to_pylist(), {r["line_id"]: r["platform"] for r in lines}, share, night)
@@ -45,10 +45,10 @@ def forecast(
     known, newest = _known(rows, share, night)
     earlier = [r for r in published.to_pylist() if r["night"] < night.date]
     return {
-        "out.forecast__day": _table("out.forecast__day", [
+        "out.forecast__day": table_of("out.forecast__day", [
             *forecast_rows(paths, scenarios.chosen(night.unit.scenarios), past, night.decided_day),
             *peer_rows(past, night.decided_day), *past_rows(past, night.decided_day)]),
-        "out.forecast_score__day": _table("out.forecast_score__day", score_rows(earlier, known, newest)),
+        "out.forecast_score__day": table_of("out.forecast_score__day", score_rows(earlier, known, newest)),
     }
 
 
@@ -56,21 +56,16 @@ def _paths(
     past: Past, lines: Rows, curves: pa.Table, drawn: pa.Table, demand: pa.Table, night: Night
 ) -> dict[str, Any]:
     names = [r["line_id"] for r in lines]
-    have = curves.column("line_id").to_pylist()
-    mine = curves.take([have.index(name) for name in names])
-    at = {name: i for i, name in enumerate(names)}
-    factor = np.ones((HORIZON, len(names)))
-    for r in demand.to_pylist():
-        day = (r["business_date"] - night.decided_day).days
-        if r["line_id"] in at and 0 <= day < HORIZON:
-            factor[day, at[r["line_id"]]] = r["factor"]
-    dispersion = mine.column("dispersion").to_numpy()
-    ahead = Ahead(np.array([float(r["budget"]) for r in lines]), factor, dispersion, draws.from_table(drawn).of(names))
-    learnt = learn_from(past, from_table(mine), dispersion, night.unit.objective)
+    known = dict(zip(*(curves.column(name).to_pylist() for name in ("line_id", "dispersion")), strict=True))
+    fitted = curves_of(curves, names)
+    dispersion = np.array([known[name] for name in names])
+    ahead = Ahead(np.array([float(r["budget"]) for r in lines]), factors(demand, names, night.decided_day, HORIZON),
+                  dispersion, draws.from_table(drawn).of(names))
+    learnt = learn_from(past, fitted, dispersion, night.unit.objective)
     return simulate(past, ahead, learnt, night.unit.objective, scenarios.chosen(night.unit.scenarios))
 
 
-def _past(rows: Rows, plans: Rows, platform: dict[str, str], share: dict[str, Any], night: Night) -> Past:
+def _past(rows: Rows, plans: Rows, platform: dict[str, str], share: dict[str, Shares], night: Night) -> Past:
     """The days up to the night of the lines that have a budget."""
     since = night.date - timedelta(days=LEARNT_DAYS - 1)
     rows = [r for r in rows if r["line_id"] in platform and since <= r["business_date"] <= night.date]
@@ -98,7 +93,7 @@ def _past(rows: Rows, plans: Rows, platform: dict[str, str], share: dict[str, An
     return Past(names, index, (first.weekday() + np.arange(shape[0])) % 7, spend, planned, outcome, known)
 
 
-def _known(rows: Rows, share: dict[str, Any], night: Night) -> tuple[Known, date]:
+def _known(rows: Rows, share: dict[str, Shares], night: Night) -> tuple[Known, date]:
     """What happened on the days whose outcome is reported, by scope and metric, and the newest of them."""
     found: dict[tuple[str, str], dict[date, float]] = {}
     open_days: set[tuple[str, date]] = set()
@@ -121,20 +116,6 @@ def _known(rows: Rows, share: dict[str, Any], night: Night) -> tuple[Known, date
     return closed, max((d for (_, m), by in closed.items() if m != "spend" for d in by), default=night.date)
 
 
-def _shares(deliveries: pa.Table) -> dict[str, Any]:
-    """Share reported of each outcome by (platform, age)."""
-    with tables.connect() as connection:
-        connection.register("deliveries", deliveries)
-        return {m: {(r["platform"], r["age"]): r["known"]
-                    for r in shares_known(connection, "deliveries", m).to_pylist()} for m in OBJECTIVES}
-
-
-def _share(share: dict[str, Any], metric: str, row: dict[str, Any], night: Night) -> float:
+def _share(share: dict[str, Shares], metric: str, row: dict[str, Any], night: Night) -> float:
     age = (night.date - row["business_date"]).days
-    return max(float(share[metric].get((row["platform"], age), 1.0)), LEAST_KNOWN)
-
-
-def _table(name: str, rows: Rows) -> pa.Table:
-    schema = contract(name).schema
-    columns = [field for field in schema if field.name not in ("unit", "night")]
-    return pa.Table.from_pylist(rows, schema=pa.schema(columns))
+    return max(share[metric].get((row["platform"], age), 1.0), LEAST_KNOWN)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from decisions.plan import Front
-from moe.contracts import contract
+from decisions.rows import table_of
 from moe.jobs import Night
 
 FRONT = "out.front__point"
@@ -17,5 +17,4 @@ def front_table(front: Front | None, night: Night) -> pa.Table:
          "dominated": point.dominated, "distance": front.distance}
         for number, point in enumerate(front.points) for name in sorted(point.values)
     ] if front is not None else []  # fmt: skip
-    schema = pa.schema([field for field in contract(FRONT).schema if field.name not in ("unit", "night")])
-    return pa.Table.from_pylist(rows, schema=schema)
+    return table_of(FRONT, rows)

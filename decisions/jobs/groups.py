@@ -4,13 +4,14 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.allocation import Allocation
+from decisions.amounts import cents
 from decisions.curves import Curves
-from decisions.jobs.lines import names_it
+from decisions.names import names_it
 from decisions.overrides import NONE, LineLimits
 from decisions.plan import Group
 from decisions.plan.problem import IntArray
 from decisions.reasons import Reason
-from moe.contracts import contract
+from decisions.rows import table_of
 from moe.errors import MoeError
 from moe.jobs import Night
 from moe.units import Unit
@@ -34,8 +35,8 @@ def groups_of(unit: Unit, names: dict[str, str], lines: list[str]) -> list[Group
             group.name,
             [line for line in lines if names_it(group.lines, line, names.get(line, line))],
             group.parent,
-            None if group.floor is None else int(group.floor * 100),
-            None if group.cap is None else int(group.cap * 100),
+            None if group.floor is None else cents(group.floor),
+            None if group.cap is None else cents(group.cap),
             share_low=group.share_low, share_high=group.share_high, share_of=group.share_of,
         )
         for group in unit.budget.groups
@@ -72,7 +73,6 @@ def limit_prices(best: Allocation, night: Night, reasons: dict[str, Reason], res
         if why.code in LINE_LIMITS:
             rows.append(("line", line, LINE_LIMITS[why.code], abs(float(marginal[at] - best.money_price[at]))))
     rows.sort(key=lambda row: (row[0], -row[3], row[1], row[2]))
-    columns = {name: [row[at] for row in rows] for at, name in enumerate(("subject_kind", "subject", "limit", "price"))}
-    whole = {"business_date": [night.decided_day] * len(rows), "objective": [night.unit.objective] * len(rows)}
-    schema = pa.schema([field for field in contract(PRICES).schema if field.name not in ("unit", "night")])
-    return pa.table(columns | whole, schema=schema)
+    return table_of(PRICES, (
+        {"subject_kind": kind, "subject": subject, "limit": limit, "price": price, "business_date": night.decided_day,
+         "objective": night.unit.objective} for kind, subject, limit, price in rows))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from decisions.amounts import cents
 from decisions.jobs.curves import is_funded
+from decisions.names import names_it
 from decisions.overrides import Override
 from decisions.plan.problem import FloatArray, IntArray
 from moe.errors import MoeError
@@ -35,6 +35,11 @@ class Lines:
     previous: IntArray  # (n,) cents: the candidate of the night before, or recent spend
     minimum: IntArray  # (n,) cents: nothing, or so much at least
     weights: FloatArray  # (n,) worth of a unit of the objective: margin × lifetime
+
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """Id and name of each line, for patterns."""
+        return [(line, self.names[line]) for line in self.ids]
 
 
 def spend_rows(history: pa.Table, night: Night) -> list[dict[str, Any]]:
@@ -70,11 +75,6 @@ def lines_of(
         np.array([cents(t.minimum) for t in terms], dtype=np.int64),
         worth_of(night.unit, ids, [names[line] for line in ids]),
     )  # fmt: skip
-
-
-def names_it(patterns: Sequence[str], line: str, name: str) -> bool:
-    """Whether one of the unit's patterns is of a line, by its id or its name."""
-    return any(fnmatchcase(text, pattern) for pattern in patterns for text in (line, name))
 
 
 def worth_of(unit: Unit, ids: Sequence[str], names: Sequence[str]) -> FloatArray:

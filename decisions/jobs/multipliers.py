@@ -16,8 +16,10 @@ import pyarrow as pa
 from decisions.auctions.evidence import effect
 from decisions.auctions.multipliers import LEAST, MOST
 from decisions.auctions.percents import percents
+from decisions.rows import table_of
 from moe.jobs import Night
 
+MULTIPLIERS = "out.bid_multiplier__line_dimension"
 HOURS, PLACEMENTS = "hour_block", "placement"
 NOT_TAKEN = {"google_ads": {PLACEMENTS}, "meta_ads": {HOURS, PLACEMENTS}}
 """Google reports the network as placement, which has no percentage; Meta schedules hours, on or off, and no bids."""
@@ -51,16 +53,7 @@ def multipliers(
     rows = found + list(_taken_back(before, found, limits))
     for row in rows:
         row |= {"line_name": limits.name[row["line_id"]], "business_date": night.decided_day}
-    terms = [(name, pa.array([r[name] for r in rows], kind)) for name, kind in COLUMNS.items()]
-    return {"out.bid_multiplier__line_dimension": pa.table(dict(terms))}
-
-
-COLUMNS = {
-    "line_id": pa.string(), "dimension": pa.string(), "level": pa.string(), "line_name": pa.string(),
-    "business_date": pa.date32(), "multiplier_percent": pa.int64(), "conversion_rate": pa.float64(),
-    "clicks": pa.int64(), "conversions": pa.float64(), "click_share": pa.float64(), "evidence": pa.string(),
-    "held_out_gain": pa.float64(), "reason": pa.string(),
-}
+    return {MULTIPLIERS: table_of(MULTIPLIERS, rows)}
 
 
 class _Limits:
@@ -130,7 +123,7 @@ def _taken_back(before: pa.Table, found: list[dict[str, Any]], limits: _Limits) 
     made = {(r["line_id"], r["dimension"]) for r in found}
     for r in before.to_pylist():
         if r["evidence"] != "none" and (r["line_id"], r["dimension"]) not in made and r["line_id"] in limits.name:
-            yield {name: r[name] for name in COLUMNS} | {
+            yield r | {
                 "multiplier_percent": 0, "evidence": "none", "held_out_gain": 0.0, "reason": TAKEN_BACK}
 
 

@@ -49,8 +49,8 @@ def correction(
 ) -> Paced:
     """The night's correction of each line, from that of the night before and what was spent under it.
 
-    A line whose budget was not set on the platform as released (`settings`, out.applied__line of the night before)
-    tells nothing of its bids.
+    A line that had another budget on the platform than was released, or may have had (`settings`, out.applied__line of
+    the night before), tells nothing of its bids; one whose account was not read counts as set.
     """
     state = {r["line_id"]: r for r in before.to_pylist()} if before is not None else {}
     went_out = released is not None and not any(r["held"] for r in released.to_pylist())
@@ -61,7 +61,8 @@ def correction(
         return np.array([missing if value is None else float(value) for value in found])
 
     budget, spend = of(seen, "planned_budget", np.nan), of(seen, "spend", np.nan)
-    other = {r["line_id"] for r in settings.to_pylist() if r["difference"] != 0} if settings is not None else set()
+    read = [r for r in settings.to_pylist() if r["state"] != "not_read"] if settings is not None else []
+    other = {r["line_id"] for r in read if r["difference"] != 0}
     budget = np.where(np.isin(lines, sorted(other)), np.nan, budget)
     cost, conversions = _matured(night, lines, history)
     was = Correction(of(state, "spend_correction", 0.0), of(state, "cost_correction", MOST))

@@ -11,12 +11,8 @@ from decisions import draws, hold
 from decisions.allocation import scaled_status_quo
 from decisions.amounts import cents
 from decisions.auctions.checks import Platform, multiplier_problems, problems
-from decisions.curves import Curves
-from decisions.jobs.curves import from_table
-from decisions.jobs.lines import worth_of
-from decisions.jobs.responses import factors
+from decisions.jobs.responses import curves_of, day_value
 from decisions.limits import Infeasible
-from decisions.preferences import interactions_of
 from moe.errors import MoeError
 from moe.jobs import Night
 
@@ -35,9 +31,17 @@ def release(
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
     bid_rows = bids.to_pylist()
     in_force, since = _in_force(lines, past_budgets.to_pylist(), past_releases.to_pylist(), night)
-    fitted = _curves(curves, lines)
-    status_quo_value = whole["status_quo_value"] if since is None else float(fitted.value(in_force / 100).sum())
-    found = _compared(lines, in_force, fitted, drawn, demand, night)
+    ids = [r["line_id"] for r in lines]
+    fitted = curves_of(curves, ids)
+    value = day_value(night, ids, [r["line_name"] for r in lines], fitted, demand)
+    status_quo_value = whole["status_quo_value"] if since is None else float(value(fitted, in_force / 100))
+    try:
+        worlds = draws.from_table(drawn).of(ids)
+        found = hold.compare(value(worlds, np.array([float(r["budget"]) for r in lines])),
+                             value(worlds, in_force / 100))
+    except ValueError as error:
+        raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
+                       "run the job `curves` of the night again; the live release stays") from error
     percentages = multipliers.to_pylist() if multipliers is not None else []
     held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, status_quo_value)
     held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
@@ -92,33 +96,6 @@ def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night
         return scaled_status_quo(before, cents(_sum(lines, "budget")), low, high), live
     except Infeasible:  # the budgets break their bounds, which holds them anyway
         return status_quo, None
-
-
-def _compared(
-    lines: Rows, in_force: Any, curves: Curves, drawn: pa.Table, demand: pa.Table | None, night: Night
-) -> hold.Comparison:
-    """Both budgets in each draw, counted as the plan does: on tomorrow's demand, by each line's worth, and with what
-    lines bring to each other."""
-    ids, names = [r["line_id"] for r in lines], [r["line_name"] for r in lines]
-    each = factors(demand, ids, night.decided_day, 1)[0] * worth_of(night.unit, ids, names)
-    texts, usual = list(zip(ids, names, strict=True)), curves.typical_spend
-    halo = interactions_of(night.unit.budget.interactions, texts, 100 * usual)
-
-    def value(spend: Any) -> Any:
-        reached = spend if halo is None else np.maximum(spend + halo.shares @ (spend - usual), 0.0)
-        return worlds.value(reached) @ each
-
-    try:
-        worlds = draws.from_table(drawn).of(ids)
-        return hold.compare(value(np.array([float(r["budget"]) for r in lines])), value(in_force / 100))
-    except ValueError as error:
-        raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
-                       "run the job `curves` of the night again; the live release stays") from error
-
-
-def _curves(table: pa.Table, lines: Rows) -> Curves:
-    have = table.column("line_id").to_pylist()
-    return from_table(table.take([have.index(r["line_id"]) for r in lines]))
 
 
 def _holds(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from decisions.curves import Curves
+from decisions.draws import Draws
 from decisions.jobs.curves import from_table
+from decisions.jobs.lines import worth_of
 from decisions.overrides import NONE, LineLimits
 from decisions.plan.problem import MOST, FloatArray, IntArray
+from decisions.preferences import interactions_of
 from decisions.response import HILL, Response
 from moe.errors import MoeError
+from moe.jobs import Night
 from moe.units import Budget
 
 AGAIN = "run the job `curves` again, and look at the line's days; the live release stays"
@@ -53,6 +58,24 @@ def response(curves: Curves, factor: FloatArray) -> Response:
     """The response to a plan of H days, without carry-over; `factor` (H, n) multiplies each day's outcome."""
     n, one = len(curves.a), np.ones(len(curves.a))
     return Response(np.full(n, HILL), curves.a * factor, curves.k, one, one[None], np.zeros(factor.shape))
+
+
+def day_value(
+    night: Night, ids: list[str], names: list[str], curves: Curves, demand: pa.Table | None
+) -> Callable[[Curves | Draws, FloatArray], FloatArray]:
+    """What budgets (n,) in currency units bring on the day that the night decides, by curves () or in draws (K,) of
+    the lines `ids`, counted as the plan does: on the day's demand, by each line's worth, and with what lines bring to
+    each other around what `curves` hold as their usual spend.
+    """
+    each = factors(demand, ids, night.decided_day, 1)[0] * worth_of(night.unit, ids, names)
+    usual = curves.typical_spend
+    halo = interactions_of(night.unit.budget.interactions, list(zip(ids, names, strict=True)), 100 * usual)
+
+    def value(by: Curves | Draws, spend: FloatArray) -> FloatArray:
+        reached = spend if halo is None else np.maximum(spend + halo.shares @ (spend - usual), 0.0)
+        return np.asarray(by.value(reached) @ each)
+
+    return value
 
 
 def supported(curves: Curves, budget: Budget, previous: IntArray, limits: LineLimits) -> IntArray:

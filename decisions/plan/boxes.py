@@ -134,8 +134,7 @@ def priced(
     lines, gradient = objective.slopes(at[None], weights)
     slope = np.where(ends[0] < ends[1], gradient[0] - charge, 0.0)
     best = lines - charge * at + np.maximum(slope * (ends[0] - at), slope * (ends[1] - at))
-    # Exactly: the slopes' curve is smoothed at nothing spent, where a power curve is steepest.
-    off = (objective.even if weights is None else weights) @ objective.by_line(np.zeros((1, at.size)))
+    off = objective.nothing(weights)
     on = may_on & (~may_off | (best > off))
     limits = (prices.node_high * box.node_high - prices.node_low * box.node_low).sum() / 100
     limits += sum(price * row.limit for price, row in zip(prices.rows, model.rows, strict=True)) / 100

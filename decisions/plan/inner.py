@@ -67,6 +67,11 @@ class Objective:
         """Outcome of a plan (H, n) in each draw (K,), as `by_line`."""
         return np.asarray(self.by_line(spend).sum(axis=1))
 
+    def nothing(self, weights: FloatArray | None = None) -> FloatArray:
+        """Outcome (n,) of each line of a mixture where nothing is spent; `shape` takes steep starts a little above."""
+        none = self.by_line(np.zeros((self.days, self.model.shape[1])))
+        return np.asarray((self.even if weights is None else weights) @ none)
+
     def worst(self, draws: FloatArray) -> FloatArray:
         """The weights (K,) of draws in the measure of these outcomes."""
         return weights_of(draws, self.most)

@@ -27,14 +27,12 @@ from decisions.plan.worth import allowed
 
 MOST = 80
 "Steps, at most."
-CLOSE = 1e-6
-"What a plan's own value counts beside its bound when the best step is kept."
 STUCK = 10
-"Steps without a better bound after which rounding is what is left."
+"Steps without a smaller gap after which rounding is what is left."
 LOST = 1e20
 "Room times price above which nothing comes back."
 ROUND, LOOSE, DAMPED = 3, 1e-5, 0.4
-"""Steps without a better bound after which steps are shortened, while the relative gap is above `LOOSE`: on curves that
+"""Steps without a smaller gap after which steps are shortened, while the relative gap is above `LOOSE`: on curves that
 are steep at nothing, whole Newton steps can go round in circles."""
 
 
@@ -60,7 +58,7 @@ def relax(
     *,
     rows_aside: float = 1.0,
     steps_aside: float = 0.0,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-8,
 ) -> Relaxed:
     """The best plan of a concave `objective` within `box`, what `narrow` left of `lower` and `upper` (cents).
 
@@ -202,8 +200,9 @@ class Interior:
             value = float(objective.worst(at.draws) @ at.draws) - model.price * float(s.sum()) * money
             bound = upper_bound(model, (at.lines, at.gradient), self.box, s * money, prices)
             met = off < max(1e-4, 1e-9 * float(s.sum()) * money)
-            # Where nothing returns anything the bound is reached at once, and the plan only later.
-            if best is None or (met, -bound + CLOSE * value) > (best.met, -best.bound + CLOSE * best.value):
+            # The smallest gap, not the lowest bound: chance, or money that returns nothing, may reach the bound long
+            # before the plan.
+            if best is None or (met, value - bound) > (best.met, best.value - best.bound):
                 weights = objective.even if most is None else allowed(z[LINEAR], most)
                 best, stuck = Relaxed(s * money, prices, bound, value, bool(met), step, weights), 0
             stuck += met

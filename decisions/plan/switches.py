@@ -28,7 +28,7 @@ def choose(model: Model, objective: Objective, box: Box, spend: FloatArray) -> t
     n = spend.shape[1]
     low = np.maximum(box.lower[0], model.minimum) / 100
     high = np.maximum(box.upper[0] / 100, low)
-    nothing = objective.slopes(np.zeros((1, n)))[0]
+    nothing = objective.nothing()
     must = (box.lower[0] > 0) | (model.minimum == 0)
     may = low * 100 <= box.upper[0]
     eye = sparse.eye_array(n, format="csr")

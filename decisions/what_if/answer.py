@@ -12,18 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.draws import from_table
-from decisions.jobs.curves import from_table as curves_from_table
 from decisions.jobs.groups import LINE_LIMITS
-from decisions.jobs.lines import worth_of
+from decisions.jobs.responses import curves_of, day_value
+from decisions.names import newest_names
 from decisions.plan.conflict import Infeasible, Limit
 from decisions.what_if.asked import asked
 from decisions.what_if.scenario import WHO, Scenario, World, apply
 from moe import runner, tables
-from moe.errors import MissingInput, MoeError
+from moe.errors import MoeError
 from moe.jobs import BY_NAME, Night
 from moe.units import Unit
 
-BUDGETS, WHOLE, DRAWS = "out.budget__line", "out.allocation__night", "out.curve_draw__line"
+BUDGETS, WHOLE = "out.budget__line", "out.allocation__night"
 JOB = BY_NAME["allocate"]
 ZERO = Decimal(0)
 WIDER = (0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
@@ -111,8 +111,7 @@ def ask(unit: Unit, night: date | None, sets: list[str]) -> Answer:
         conflict = _conflict(error, world, _wider(Night(changed, that.date), inputs))
         return replace(answer, conflict=conflict, seconds=time.perf_counter() - started)
     answer = _compared(answer, before, after)
-    sure = _sure(that, answer.lines, inputs["curves"])
-    return replace(answer, **sure, seconds=time.perf_counter() - started)
+    return replace(answer, **_sure(that, answer.lines, inputs), seconds=time.perf_counter() - started)
 
 
 def _night(unit: Unit, night: date | None) -> Night:
@@ -131,9 +130,9 @@ def _decide(night: Night, inputs: dict[str, Any]) -> dict[str, pa.Table]:
 
 
 def _world(night: Night, history: pa.Table, budgets: pa.Table, whole: dict[str, Any]) -> World:
-    seen = history.select(["business_date", "line_id", "line_name", "platform"]).sort_by("business_date").to_pylist()
+    names = newest_names(history.select(["business_date", "line_id", "line_name"]).to_pylist())
     rows = budgets.to_pylist()
-    names = {r["line_id"]: r["line_name"] for r in (*seen, *rows)}
+    names |= {r["line_id"]: r["line_name"] for r in rows}
     platforms: dict[str, set[str]] = {}
     for r in rows:
         platforms.setdefault(r["platform"], set()).add(r["line_id"])
@@ -200,24 +199,16 @@ def _held(row: dict[str, Any]) -> str:
     return "a group" if row["binding"] == "group" else LINE_LIMITS.get(row["reason_code"], row["binding"])
 
 
-def _sure(night: Night, lines: tuple[Line, ...], curves: pa.Table) -> dict[str, Any]:
-    """The gain in each draw of the night's curves, both plans in the same draw.
-
-    A curve is of an average day; what the plan expects of its own day is in proportion, so draws are too.
-    """
-    ids = [line.line_id for line in lines]
+def _sure(night: Night, lines: tuple[Line, ...], inputs: dict[str, Any]) -> dict[str, Any]:
+    """The gain in each draw of the night's curves, both plans in the same draw; nothing where the night kept none."""
+    ids, names = [line.line_id for line in lines], [line.line_name for line in lines]
     try:
-        drawn = from_table(tables.read(DRAWS, night.unit.unit, night.date)).of(ids)
-    except (MissingInput, ValueError):
+        drawn = from_table(inputs["drawn"]).of(ids)
+    except ValueError:
         return {}
-    at = {line: n for n, line in enumerate(curves.column("line_id").to_pylist())}
-    average = curves_from_table(curves.take([at[line] for line in ids]))
-    before, after = (np.array([float(b) for b in budgets]) for budgets in zip(
+    value = day_value(night, ids, names, curves_of(inputs["curves"], ids), inputs["demand"])
+    before, after = (value(drawn, np.array([float(b) for b in budgets])) for budgets in zip(
         *((line.budget_before, line.budget_after) for line in lines), strict=True))
-    day = np.array([line.value_before + line.value_after for line in lines])
-    usual = average.value(before) + average.value(after)
-    factor = np.divide(day, usual, out=np.ones_like(day), where=usual > 0)
-    worth = worth_of(night.unit, ids, [line.line_name for line in lines])
-    gain = (drawn.value(after) - drawn.value(before)) @ (factor * worth)
-    low, high = np.quantile(gain, [0.05, 0.95])
-    return {"gain_low": float(low), "gain_high": float(high), "probability_better": float((gain > 0).mean())}
+    low, high = np.quantile(after - before, [0.05, 0.95])
+    return {"gain_low": float(low), "gain_high": float(high),
+            "probability_better": float((after > before).mean())}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -11,8 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from decisions.names import likeness, lines_of
 from decisions.what_if.asked import SETTINGS, Asked
-from decisions.what_if.tree import lines_of, with_group
+from decisions.what_if.tree import with_group
 from moe.errors import MoeError, key_faults
 from moe.units import BETWEEN, Budget, Group
 
@@ -81,7 +81,7 @@ def find(wanted: str, limit: str, groups: Sequence[Group], world: World) -> tupl
             if hits:
                 some = ", ".join(_shown(hit, world) for hit in hits[:6]) + (", …" if len(hits) > 6 else "")
                 raise MoeError(f"{wanted!r} can mean {len(hits)} {kind}s: {some}", "give one's whole id or name")
-    near = sorted((-_likeness(key, text.casefold()), level, f"{kind} {_shown(at, world)}")
+    near = sorted((-likeness(key, text), level, f"{kind} {_shown(at, world)}")
                   for level, (kind, known) in enumerate(levels) for at, text in known.items())
     hints = list(dict.fromkeys(shown for score, _, shown in near if -score >= NEAR))[:4]
     lists = f"platforms: {', '.join(sorted(world.platforms))}; `moe show out.budget__line` lists the lines"
@@ -92,11 +92,6 @@ def find(wanted: str, limit: str, groups: Sequence[Group], world: World) -> tupl
 def _shown(at: str, world: World) -> str:
     name = world.names.get(at, at)
     return at if name == at else f"{name} ({at})"
-
-
-def _likeness(wanted: str, text: str) -> float:
-    parts = (text, *text.replace("_", " ").replace("/", " ").split())
-    return max(difflib.SequenceMatcher(None, wanted, part).ratio() for part in parts)
 
 
 def _new(one: Asked, present: Decimal) -> Decimal | None:

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from glob import escape
 
+from decisions.names import lines_of, names_it
 from moe.errors import MoeError
 from moe.units import Group
-
-
-def lines_of(groups: Iterable[Group], names: dict[str, str]) -> dict[str, set[str]]:
-    """The lines under each group, those of the groups within it too; `names` are of all lines, by id."""
-    groups = list(groups)
-    inside = {g.name: {line for line, name in names.items()
-                       if any(fnmatchcase(text, pattern) for pattern in g.lines for text in (line, name))}
-              for g in groups}
-    above = {g.name: g.parent for g in groups}
-    whole = {name: set(own) for name, own in inside.items()}
-    for name, own in inside.items():
-        at, seen = above[name], {name}
-        while at in whole and at not in seen:  # a circle is the planner's to refuse
-            whole[at] |= own
-            seen.add(at)
-            at = above[at]
-    return whole
 
 
 def with_group(groups: tuple[Group, ...], name: str, lines: set[str], names: dict[str, str]) -> tuple[Group, ...]:
@@ -45,14 +27,8 @@ def with_group(groups: tuple[Group, ...], name: str, lines: set[str], names: dic
                                f"change the limits of {g.name!r} or of single lines instead")
             g = g.model_copy(update={"parent": name, "share_of": "total"})
         elif g.name not in within and g.lines and under[g.name] & lines:
-            own = _own(g, groups, names)
-            g = g.model_copy(update={"lines": tuple(escape(line) for line in sorted(own - lines))})
+            own = (line for line, text in names.items() if names_it(g.lines, line, text))
+            g = g.model_copy(update={"lines": tuple(escape(line) for line in sorted(set(own) - lines))})
         tree.append(g)
     grouped: set[str] = set().union(*(under[w] for w in within)) if within else set()
     return (*tree, Group(name=name, parent=parent, lines=tuple(escape(line) for line in sorted(lines - grouped))))
-
-
-def _own(group: Group, groups: tuple[Group, ...], names: dict[str, str]) -> set[str]:
-    """The lines that a group lists itself, not those of groups within it."""
-    alone = group.model_copy(update={"parent": None})
-    return lines_of([alone], names)[group.name]

@@ -130,9 +130,15 @@ def test_the_night_goes_on_from_the_night_before_and_a_held_release_tells_nothin
     assert corrections(second)["beta"] == got["beta"]
     unknown = decide(first["out.bid_pace__line"], {"alpha": 150}, held=True)
     assert corrections(unknown) == got
-    ignored = pa.table({"line_id": ["alpha", "beta"], "difference": [Decimal(20), Decimal(0)]})
+    ignored = pa.table({"line_id": ["alpha", "beta"], "difference": [Decimal(20), Decimal(0)],
+                        "state": ["not_applied", "as_released"]})
     unset = corrections(decide(None, {"alpha": 150, "beta": 60}, settings=ignored))
     assert unset["alpha"] == 1 and unset["beta"] == got["beta"], "a budget that was never set tells nothing of the bid"
+    unread = pa.table({"line_id": ["alpha", "beta"], "difference": pa.nulls(2, pa.decimal128(18, 2)),
+                       "state": ["not_read", "unknown_to_platform"]})
+    partly = corrections(decide(None, {"alpha": 150, "beta": 60}, settings=unread))
+    assert partly["alpha"] == got["alpha"], "another platform's export takes no feedback from this one"
+    assert partly["beta"] == 1, "what it had while it spent is not known"
     lowered = [r for r in first["out.bid__line_segment"].to_pylist() if r["line_id"] == "alpha"]
     usual = jobs.bid_rows(outputs, scores, ads)
     before = {(r["line_id"], r["segment"]): r["bid"] for r in usual}

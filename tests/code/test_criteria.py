@@ -248,6 +248,16 @@ def test_the_order_of_rows_changes_nothing() -> None:
     assert asked([contracted(campaign="*")], past) == asked([contracted(campaign="*")], turned)
 
 
+def test_a_campaign_has_its_newest_name_whatever_the_order_of_rows() -> None:
+    past = history()
+    renamed = [r | {"line_name": "Launch"} if (r["line_id"], r["business_date"]) == ("alpha", D) else r
+               for r in past.to_pylist()]
+    for order in (renamed, renamed[::-1]):
+        found = asked([contracted(campaign="Lau*")], pa.Table.from_pylist(order, schema=past.schema))
+        (row,) = found["out.criterion__campaign"]
+        assert (row["campaign_name"], row["lines"]) == ("Launch", 1) and row["status"] != "not_judged"
+
+
 def test_the_delay_is_what_deliveries_showed() -> None:
     """A day's conversions grow from 40 to 100 over four nights; its clicks are final at once."""
     bare = {f.name: None for f in contract("core.ad_performance__ad_day").schema}

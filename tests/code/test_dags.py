@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from moe.errors import FileFault, MoeError, Retriable
+from moe.errors import FileFault, MissingFile, MoeError, Retriable
 from moe.settings import settings
 
 DAGS = settings().dags
-KNOWN = {".airflowignore", "_defaults.py", "_steps.py", "monitor.py", "nightly.py", "pools.json", "promote.py",
-         "train.py"}
+KNOWN = {".airflowignore", "_conditions.py", "_defaults.py", "_steps.py", "monitor.py", "nightly.py", "pools.json",
+         "promote.py", "train.py"}
 HEAVY = ("pyspark", "great_expectations", "feast", "mlflow", "torch", "dbt", "pandas", "duckdb", "sklearn", "evidently")
 
 PARSE = """
@@ -32,7 +32,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
 
 def parse():
-    for name in ("nightly", "monitor", "train", "promote", "_steps", "_defaults"):
+    for name in ("nightly", "monitor", "train", "promote", "_steps", "_conditions", "_defaults"):
         sys.modules.pop(name, None)
     before, started = set(sys.modules), time.perf_counter()
     bag = BundleDagBag(sys.argv[1], bundle_path=Path(sys.argv[1]), bundle_name="dags-folder")
@@ -104,6 +104,14 @@ def steps() -> Iterator[Any]:
         yield _steps
 
 
+@pytest.fixture(scope="module")
+def conditions(steps: Any) -> Any:
+    """The module of what a run waits for, imported beside the steps."""
+    import _conditions
+
+    return _conditions
+
+
 def test_every_file_is_known() -> None:
     assert {path.name for path in DAGS.iterdir() if path.name != "__pycache__"} == KNOWN
 
@@ -163,20 +171,20 @@ def test_a_request_trains_and_a_training_asks_for_promotion(parsed: dict[str, An
     ("2026-06-29", "scheduled", None, False), ("2026-06-29", "manual", None, True),
     ("2026-06-29", "scheduled", "2026-06-29", True), ("2026-06-29", "scheduled", "2026-06-27", False),
 ])
-def test_training_is_due(steps: Any, monkeypatch: pytest.MonkeyPatch, night: str, run_type: str, filed: str | None,
+def test_training_is_due(conditions: Any, monkeypatch: pytest.MonkeyPatch, night: str, run_type: str, filed: str | None,
                          due: bool) -> None:
     from monitoring import requests
 
     run = SimpleNamespace(run_type=SimpleNamespace(value=run_type))
-    monkeypatch.setattr(steps, "get_current_context", lambda: {"dag_run": run})
+    monkeypatch.setattr(conditions, "get_current_context", lambda: {"dag_run": run})
     open_request = SimpleNamespace(filed=date.fromisoformat(filed), reasons="drift") if filed else None
     monkeypatch.setattr(requests, "open_request", lambda *_: open_request)
-    assert steps.is_training_due("advertiser", night) is due
-    assert steps.asks_for_training("advertiser", night) is (filed == night)
+    assert conditions.is_training_due("advertiser", night) is due
+    assert conditions.asks_for_training("advertiser", night) is (filed == night)
 
 
 def test_monitoring_waits_at_a_scheduler_and_says_what_to_do_at_a_desk(
-    steps: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+    conditions: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -184,14 +192,14 @@ def test_monitoring_waits_at_a_scheduler_and_says_what_to_do_at_a_desk(
 
     def ask(user: str) -> bool:
         run = SimpleNamespace(triggering_user_name=user)
-        monkeypatch.setattr(steps, "get_current_context", lambda: {"dag_run": run})
-        return bool(steps.is_scored("advertiser", "2026-06-30"))
+        monkeypatch.setattr(conditions, "get_current_context", lambda: {"dag_run": run})
+        return bool(conditions.is_scored("advertiser", "2026-06-30"))
 
     assert ask("airflow") is False
     with pytest.raises(AirflowFailException, match="moe nightly --unit advertiser --date 2026-06-30"):
         ask("dag_test")
     with pytest.raises(AirflowFailException, match="before the first night"):
-        steps.is_scored("advertiser", "2026-05-31")
+        conditions.is_scored("advertiser", "2026-05-31")
     skipped = {"score": {"status": "skipped"}}
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "newest", lambda *_: skipped)
@@ -252,8 +260,9 @@ def test_a_failure_names_step_message_and_remedy(steps: Any, caplog: pytest.LogC
 def test_only_what_mends_itself_is_tried_again(steps: Any) -> None:
     from _defaults import mends_itself
 
-    late = FileFault("google_ads: the folder is missing", "wait")
+    late = MissingFile("google_ads: the folder is missing", "wait")
     assert mends_itself(late, 20, at_a_desk=False)
+    assert not mends_itself(FileFault("what is missing.csv is empty (0 bytes)", "ask"), 1, at_a_desk=False)
     assert not mends_itself(FileFault("a column was renamed", "mend the mapping"), 1, at_a_desk=False)
     assert not mends_itself(MoeError("no model", "train one"), 1, at_a_desk=False)
     assert mends_itself(OSError("no space left"), 2, at_a_desk=False)

@@ -1,5 +1,6 @@
 """The decision jobs: rows in, rows out."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -11,6 +12,7 @@ import pytest
 
 from decisions.draws import from_table as drawn_from
 from decisions.jobs.allocate import allocate
+from decisions.jobs.ask import solved
 from decisions.jobs.bid import bid
 from decisions.jobs.curves import curves
 from decisions.jobs.release import release
@@ -326,6 +328,22 @@ def test_a_unit_that_counts_conversions_bids_without_values() -> None:
     assert amounts[0] == amounts[1]
 
 
+@pytest.mark.parametrize("terms", [{"margin": 0.2}, {"lifetime": 4.0}])
+def test_a_click_never_costs_more_than_its_worth_and_may_cost_as_much(terms: dict[str, float]) -> None:
+    """Worth is what is left of the value after its cost, and what the customer brings later."""
+    worth = next(iter(terms.values()))
+    of = unit(terms=[{"lines": ["*"], **terms}])
+    whole = allocate(Night(of, D), history(), fitted_tonight()["out.curve__line"], empty("out.budget__line"),
+                     empty("core.override__override"))
+    free = whole["out.budget__line"].set_column(
+        whole["out.budget__line"].schema.get_field_index("money_price"), "money_price", pa.array([1e-3] * 3))
+    scores, ads = bid_inputs(whole)
+    ads = ads.set_column(2, "clicks_7d", pa.array([0.7] * 6))  # so few that no budget limits a bid
+    of = of.model_copy(update={"bids": of.bids.model_copy(update={"cap": Decimal(1000)})})
+    for r in bid_rows({"out.budget__line": free}, scores, ads, of=of):
+        assert float(r["bid"]) == pytest.approx(worth * r["conversion_rate"] * r["value_per_conversion"], abs=1e-4)
+
+
 def test_where_a_landscape_tells_what_bids_win_clicks_and_spend_follow_it() -> None:
     outputs = decided(Night(unit(), D))
     scores, ads = bid_inputs(outputs)
@@ -416,6 +434,27 @@ def test_after_a_held_night_budgets_are_compared_with_the_last_that_were_not_hel
     assert tonight(True, True) == usual.to_pylist()[0], "nothing is known to be in force but today's split"
 
 
+@pytest.mark.parametrize("share", [0.3, 3.0])
+def test_after_a_held_night_both_budgets_count_by_their_worth(share: float) -> None:
+    """What stays in force is measured as tonight's budgets are: by each line's worth."""
+    margin = {"margin": share} if share <= 1 else {"lifetime": share}
+    night = Night(unit(terms=[{"lines": ["*"], **margin}]), D)
+    past = history()
+    whole = allocate(night, past, fitted_tonight()["out.curve__line"], empty("out.budget__line"),
+                     empty("core.override__override"))
+    plain = to_release(Night(unit(), D))
+    tables = [whole["out.budget__line"], whole["out.allocation__night"], *plain[2:]]
+    nights = [D - timedelta(days=2), D - timedelta(days=1)]
+    status_quo = {r["line_id"]: str(r["status_quo_budget"]) for r in tables[0].to_pylist()}
+    kept = with_budgets(tables[0], status_quo).append_column("night", pa.array([nights[0]] * 3))
+    usual = released(night, *tables)["out.release__night"].to_pylist()[0]
+    rows = [usual | {"unit": "u", "night": of, "held": held} for of, held in zip(nights, (False, True), strict=True)]
+    before = pa.Table.from_pylist(rows, schema=contract("out.release__night").schema)
+    found = released(night, *tables, past_budgets=kept, past_releases=before)["out.release__night"].to_pylist()[0]
+    assert found["status_quo_value"] == pytest.approx(usual["status_quo_value"]), "the same budgets, the same value"
+    assert found["held"] == usual["held"] and not found["held"], found["hold_reason"]
+
+
 def test_a_draw_that_is_no_number_stops_the_release_by_name() -> None:
     night, made = Night(unit(), D), fitted_tonight()
     rows = made["out.curve_draw__line"].to_pylist()
@@ -447,6 +486,20 @@ def test_a_release_that_keeps_every_rule_is_not_held_and_a_broken_one_is() -> No
     held = released(night, table, whole, bids, scores, late)["out.release__night"].to_pylist()[0]
     assert held["held"]
     assert "Not delivered: google_ads" in held["hold_reason"]
+
+
+def test_a_plan_below_a_line_s_least_budget_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a line may get is told by the limits, not by what it got: or the check could not fail."""
+    def wrong(asked: Any) -> Any:
+        plan, front = solved(asked)
+        moved = plan.cents.copy()
+        taken = moved[0, 0] - asked.bounds.lower_cents[0] + 100
+        moved[0] += [-taken, 0, taken]
+        return replace(plan, cents=moved), front
+
+    monkeypatch.setattr("decisions.jobs.allocate.solved", wrong)
+    row = released(Night(unit(), D), *to_release(Night(unit(), D)))["out.release__night"].to_pylist()[0]
+    assert row["held"] and "Outside their bounds: Alpha" in row["hold_reason"]
 
 
 def test_a_forbidden_segment_gets_no_bid_and_a_table_that_bids_for_it_is_held() -> None:

@@ -1,6 +1,7 @@
 """Draws of the curves: what the posterior says of one line, and of lines together."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from fit_world import Truth
 
@@ -53,5 +54,9 @@ def test_a_bad_draw_is_named(fitted):
         from_table(table.set_column(2, "ceiling", [ceiling]))
     with pytest.raises(ValueError, match="do not fit"):
         from_table(table.slice(1))
+    one, other = table.slice(0, 24), table.slice(24, 12)
+    torn = pa.concat_tables([one, other.set_column(1, "draw", pa.array([2] * 11 + [3]))])
+    with pytest.raises(ValueError, match="do not fit"):
+        from_table(torn)
     with pytest.raises(ValueError, match="no posterior draws of elsewhere"):
         from_table(table).of(["elsewhere"])

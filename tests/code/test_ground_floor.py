@@ -60,6 +60,17 @@ def test_a_wrong_settings_file_is_refused_by_key(config: Path, text: str, said: 
     assert str(config) in str(caught.value)
 
 
+def test_no_secret_stands_in_the_settings_as_they_print(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs and tracebacks show objects as they print."""
+    for name, value in (("PSEUDONYM_KEY", "hush"), ("ONLINE_STORE", "redis://:hush@host"),
+                        ("POSTGRES_URL", "postgresql://u:hush@host/d"), ("NOTIFY", "https://chat.example/hush"),
+                        ("AIRFLOW_DATABASE", "postgresql://u:hush@host/d"), ("SMTP_URL", "smtps://u:hush@host"),
+                        ("MLFLOW_TRACKING_URI", "postgresql://u:hush@host/d")):
+        monkeypatch.setenv(f"MOE_{name}", value)
+    assert "hush" not in f"{settings()!r} {settings()}"
+    assert settings().secret_key == b"hush" and settings().online_address("shop") == "redis://:hush@host?project=shop"
+
+
 def test_the_pseudonym_key_is_made_once_and_readable_by_its_owner_alone(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

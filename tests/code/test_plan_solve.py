@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 @example(841804460)  # whole Newton steps go round in circles
 @example(382)  # what is spent returns nothing
 @example(2559)  # the same: the bound is reached before the plan
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(deadline=None, max_examples=100)
 def test_limits_are_kept_to_the_cent_and_the_gap_is_small(seed: int) -> None:
     asked = problem(seed)
     plan = solve(asked)
@@ -34,7 +34,8 @@ def test_limits_are_kept_to_the_cent_and_the_gap_is_small(seed: int) -> None:
     assert broken(asked, plan.cents) == []
     assert plan.value == pytest.approx(float(asked.responses[0].value(plan.cents / 100)))
     assert plan.value <= plan.upper_bound
-    # Whole cents cost a cent a line-day or so, more where a small share ties a large total to them.
+    # Whole cents cost a cent a line-day or so, more where a small share ties a large total to them; a cent costs what
+    # it returns, and where money has a price at least that.
     steepest = max(float(asked.responses[0].gradient(np.maximum(plan.cents, 100) / 100).max()), asked.total.price)
     assert plan.upper_bound - plan.value <= 1e-3 * plan.upper_bound + 0.05 * plan.cents.size * steepest + 1e-9
     assert net(asked, plan.cents) >= net(asked, asked.status_quo_cents)
@@ -191,6 +192,8 @@ def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price:
 
 
 @given(seeds)
+@example(10287)  # an early step has nearly the best bound, far from the plan
+@example(10938)  # a flat end: spend is off by more than what it returns
 @settings(deadline=None, max_examples=30)
 def test_flexible_money_stops_where_it_returns_its_price(seed: int) -> None:
     random = np.random.default_rng(seed)

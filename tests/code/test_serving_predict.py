@@ -21,9 +21,10 @@ from serving.log import Decision, DecisionLog
 from serving.lookup import Lookup, LookupFailed
 from serving.metrics import Metrics
 from serving.model import Live
-from serving.predict import Predictor, Turn
+from serving.predict import Predictor
 from serving.problems import Problem
 from serving.schema import Schema
+from serving.turn import INLINE_ROWS, Turn
 
 FEATURES = [{"name": "clicks_7d", "type": "double"}, {"name": "click_rate_28d", "type": "double"}]
 HISTORY = {"click_rate": 0.02, "conversion_rate": 0.05}
@@ -70,6 +71,18 @@ def test_requests_of_one_turn_are_one_run_and_each_gets_its_own_rows() -> None:
         assert clicks == [n * 2.0 + 1.0] * (n % 3 + 1)
         assert conversions == [n * 3.0 + 1.5] * (n % 3 + 1)
     assert graph.runs == [39]
+
+
+def test_a_request_that_arrives_before_the_run_joins_it_unless_there_are_many() -> None:
+    async def ask(rows: int) -> list[int]:
+        graph, turn = Graph(), Turn(Metrics())
+        first = asyncio.ensure_future(turn.rates(graph, [(1.0, None)] * rows))
+        await asyncio.sleep(0)  # one turn of the loop later
+        await asyncio.gather(first, turn.rates(graph, [(2.0, None)]))
+        return graph.runs
+
+    assert asyncio.run(ask(1)) == [2]
+    assert asyncio.run(ask(INLINE_ROWS)) == [INLINE_ROWS, 1]
 
 
 def test_one_request_s_fault_is_not_its_neighbours() -> None:

@@ -1,5 +1,6 @@
 """The Kubernetes Job of a distributed training, rendered and held against Kubernetes' own schema."""
 
+import contextlib
 import os
 import sys
 from datetime import timedelta
@@ -72,16 +73,23 @@ def test_a_value_that_cannot_be_right_is_refused_by_name(what: str, value: Any) 
 
 
 KUBECTL = """#!{python}
-# Stands in for kubectl and a cluster, which tests lack: keeps what is applied, and ends the job at the second look.
+# Stands in for kubectl and a cluster, which tests lack: keeps what is applied, and ends a job at the second look.
 import json, pathlib, shutil, sys
 folder, arguments = pathlib.Path(__file__).parent, sys.argv[3:]
+job, seen = folder / "applied.yaml", folder / "seen"
+with (folder / "log").open("a") as log:
+    print(*arguments, file=log)
 if arguments[0] == "apply":
-    shutil.copy(arguments[2], folder / "applied.yaml")
-else:
-    seen = folder / "seen"
+    job.exists() or seen.unlink(missing_ok=True)
+    shutil.copy(arguments[2], job)
+elif arguments[0] == "delete":
+    job.unlink()
+elif job.exists():
     ends = [{{"type": "{end}", "status": "True"}}] if seen.exists() else []
     seen.touch()
     print(json.dumps({{"status": {{"conditions": ends}}}}))
+elif "--ignore-not-found" not in arguments:
+    sys.exit("Error from server (NotFound)")
 """
 
 
@@ -105,6 +113,10 @@ def test_a_training_waits_for_its_job(home: Path, tmp_path: Path, monkeypatch: p
     _, job = yaml.safe_load_all((kubectl.parent / "applied.yaml").read_text())
     kubernetes_validate.validate(job, "1.35", strict=True)
     assert job["metadata"]["name"] == "train-0123456789abcdef" and job["spec"]["completions"] == 2
+    with contextlib.suppress(MoeError):
+        cluster.run(Path(DATA), out, [])
+    asked = [line.partition(" ")[0] for line in (kubectl.parent / "log").read_text().splitlines()]
+    assert asked == ["get", "apply", "get", "get", "get", "delete", "apply", "get", "get"], "it trains again"
 
 
 def test_a_cluster_that_does_not_answer_is_a_clear_error(

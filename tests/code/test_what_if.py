@@ -96,6 +96,15 @@ def test_more_money_gains_what_the_draws_say_and_less_costs(decided: Path) -> No
     assert moved == sorted(moved, reverse=True)
 
 
+def test_what_lines_bring_to_each_other_counts_in_the_range_of_the_gain(decided: Path) -> None:
+    halo = [{"givers": ["alpha"], "receivers": ["gamma"], "share": 0.9}]
+    answer = ask(world.unit(interactions=halo), D, ["alpha.cap=300"])
+    assert answer.gain_low is not None and answer.gain_high is not None
+    assert answer.gain_low <= answer.gain <= answer.gain_high < 0
+    plain = ask(world.unit(), D, ["alpha.cap=300"])
+    assert answer.gain_high < (plain.gain_low or 0), "less of the giver costs what it brought to the other"
+
+
 def test_an_answer_is_what_the_night_would_say_with_the_setting_in_the_units_file(decided: Path) -> None:
     answer = ask(world.unit(), D, ["total=950", "max_step=30%", "gamma.cap=210"])
     changed = Night(world.unit(total="950.00", max_step=0.3), D)
@@ -237,6 +246,8 @@ def test_the_command_prints_files_and_its_own_exit_code_for_what_cannot_be_done(
     assert text.exit_code == 0 and "900.00 → 990.00" in text.output and "Probability" in text.output
     rows = (tmp_path / "lines.csv").read_text().splitlines()
     assert rows[0].startswith("line_id,line_name,platform,budget_before,budget_after") and len(rows) == 4
+    with pytest.raises(MoeError, match=r"lines\.csv cannot be written: No such file"):
+        raise said("--set", "total=+10%", "--csv", str(tmp_path / "none" / "lines.csv")).exception
     data = json.loads(said("--set", "total=+10%", "--json").output)
     assert data["total_after"] == "990.00" and data["gain"] > 0
     refused = said("--set", "google.total=800")

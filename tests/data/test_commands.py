@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from moe import cli, release
 from moe.errors import MoeError, PublishError
+from moe.terminal import out
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("home")
 def test_names_with_brackets_are_printed_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli.out, "_width", 400)
+    monkeypatch.setattr(out, "_width", 400)
     unit = shop(tmp_path / "shop")
     deliver(unit, D1, [row(D1, "Brand [exact]"), row(D1, "Sale [/red]")])
     land(unit, D1)
@@ -27,8 +28,9 @@ def test_names_with_brackets_are_printed_as_they_are(
     def fails() -> None:
         raise MoeError("no line 'Sale [/red]'", "one of: Brand [exact], " + "a long command " * 20)
 
+    monkeypatch.setattr(cli, "app", fails)
     with pytest.raises(SystemExit):
-        cli._guard(fails)
+        cli.main()
     said = capsys.readouterr().err
     assert "no line 'Sale [/red]'" in said and "Brand [exact]" in said
     assert len(said.splitlines()) == 2, "a command in a remedy is not cut into lines"

@@ -1,9 +1,11 @@
 """SIGKILL at every commit point: readers never meet half a partition, and the next run mends all."""
 
+import os
 import signal
 import time
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -159,6 +161,23 @@ def test_temporaries_of_living_processes_stay(home: Path) -> None:
         path.write_text("")
     tables.beside(target)
     assert mine.exists() and not dead.exists() and not spark.exists()
+
+
+def test_temporaries_of_other_machines_on_a_shared_store_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods of a cluster share the store; each numbers its processes from 1 and sees none of another's."""
+    target = tables.partition(ADS, "shop", D3)
+    ended = python("")
+    ended.communicate()
+    for pid in (os.getpid(), ended.pid):
+        monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="pod-a"))
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        theirs = tables.beside(target)
+        theirs.write_text("half")
+        monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="pod-b.example"))
+        assert tables.beside(target) != theirs and theirs.exists()
+        os.utime(theirs, (0, 0))
+        tables.beside(target)
+        assert not theirs.exists(), "nobody writes a partition for a day"
 
 
 def test_a_reader_keeps_the_partition_that_it_opened(unit: Unit) -> None:

@@ -150,6 +150,11 @@ def test_a_line_is_found_by_its_campaign_alone_where_no_other_line_has_it() -> N
     (["cap", "brand", "1,250", "--until", "2026-03-09"], "'1,250' is not an amount", "plain digits"),
     (["cap", "brand", "NaN", "--until", "2026-03-09"], "'NaN' is not an amount", "plain digits"),
     (["cap", "brand", "1.234", "--until", "2026-03-09"], "'1.234' is not an amount", "two decimals"),
+    (["cap", "brand", "1.500", "--until", "2026-03-09"], "'1.500' is not an amount", "two decimals"),  # 1500 to many
+    (["cap", "brand", "1_250", "--until", "2026-03-09"], "'1_250' is not an amount", "no separator"),
+    (["cap", "brand", "1e3", "--until", "2026-03-09"], "'1e3' is not an amount", "plain digits"),
+    (["cap", "brand", "1e30", "--until", "2026-03-09"], "'1e30' is not an amount", "plain digits"),
+    (["cap", "brand", "9" * 17, "--until", "2026-03-09"], "is not an amount", "plain digits"),
     (["floor", "brand", "501", "--until", "2026-03-09"], "above the unit's largest budget of a line, 500", "line_cap"),
     (["cap", "brand", "5", "--until", "2026-03-09", "--reason", "=1+1"], "--reason is '=1+1'", "one line of text"),
     (["set", "--month", "2026-02", "--total", "5"], "the month 2026-02 is over", "a later one"),
@@ -186,6 +191,13 @@ def test_two_plans_that_cannot_both_hold_are_refused(
     moe(unit, *second, *SIGNED)
 
 
+def test_a_line_is_known_by_its_newest_name(unit: Unit) -> None:
+    days = [{"line_id": "a / brand", "line_name": name, "platform": "x", "business_date": day, "spend": Decimal(1)}
+            for name, day in (("Launch", D1), ("Brand", D1 - timedelta(days=1)))]
+    stored("marts.ad_performance__line_day", D1, days)
+    assert "on Launch (a / brand)" in moe(unit, "cap", "launch", "5", "--until", "2026-03-09", *SIGNED)
+
+
 def test_a_dry_run_says_it_and_writes_nothing(unit: Unit) -> None:
     assert "would write cap-2026-03-02" in moe(unit, "cap", "brand", "5", "--until", "2026-03-09", "--dry-run", *SIGNED)
     assert file(unit).read_text() == HEADER
@@ -208,6 +220,19 @@ def test_a_file_that_people_broke_is_named_with_its_row(unit: Unit) -> None:
     with pytest.raises(MoeError, match="row 2"):
         moe(unit, "cap", "brand", "5", "--until", "2026-03-09", *SIGNED)
     assert "five" in file(unit).read_text()
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    (b'o1,cap,a / brand,5,"Old" news,ann,2026-03-01,2026-03-09\n', "row 2: "),
+    ("o1,cap,a / brand,5,Fußball,ann,2026-03-01,2026-03-09\n".encode("cp1252"), "is not UTF-8"),
+])
+def test_a_file_that_is_no_csv_in_utf_8_is_named(unit: Unit, row: bytes, message: str) -> None:
+    file(unit).write_bytes(HEADER.encode() + row)
+    for words in (["show"], ["cap", "brand", "5", "--until", "2026-03-09", *SIGNED]):
+        with pytest.raises(MoeError) as error:
+            moe(unit, *words)
+        assert str(file(unit)) in error.value.message and message in error.value.message
+    assert file(unit).read_bytes() == HEADER.encode() + row
 
 
 def test_columns_in_another_order_and_of_the_users_own_are_kept(unit: Unit) -> None:

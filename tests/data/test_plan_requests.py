@@ -96,6 +96,24 @@ def test_a_request_that_cannot_hold_is_not_approved(unit: Unit) -> None:
         moe(unit, "approve", "request-2026-03-02-2", *SIGNED)
 
 
+def test_what_a_person_asks_for_is_refused_where_an_approved_request_stands_against_it(unit: Unit) -> None:
+    moe(unit, "request", "brand", "south", "20", "--until", "2026-03-09", *SIGNED)
+    moe(unit, "approve", "request-2026-03-02", *SIGNED)
+    before = (unit.folder / "overrides.csv").read_text()
+    with pytest.raises(MoeError, match=r"of 40.00 \(ana\) is above the cap request-2026-03-02 of 30.00"):
+        moe(unit, "floor", "brand", "40", "--until", "2026-03-09", *SIGNED)
+    assert (unit.folder / "overrides.csv").read_text() == before
+    moe(unit, "floor", "brand", "30", "--until", "2026-03-09", *SIGNED)
+
+
+def test_a_request_is_checked_against_what_starts_later(unit: Unit) -> None:
+    with (unit.folder / "overrides.csv").open("a") as file:
+        file.write("o2,floor,a / brand,40,Fair,ann,2026-03-04,2026-03-20\n")
+    moe(unit, "request", "brand", "south", "20", "--until", "2026-03-09", *SIGNED)
+    with pytest.raises(MoeError, match=r"in the night of 2026-03-04 it cannot hold: line 'a / brand': the floor o2"):
+        moe(unit, "approve", "request-2026-03-02", *SIGNED)
+
+
 def test_a_quarter_and_a_target_are_rows_of_the_same_file(unit: Unit) -> None:
     said = moe(unit, "set", "--quarter", "2026-q1", "--total", "3000", *SIGNED)
     assert "wrote total-2026-q1: quarterly total of 3,000.00 EUR, from 2026-03-03 to 2026-03-31" in said

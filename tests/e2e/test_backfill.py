@@ -47,11 +47,12 @@ def airflow(company: Path) -> Iterator[Airflow]:
         yield running
 
 
-def _backfill(airflow: Airflow, nights: list[str], *more: str) -> None:
-    """Create a backfill and wait until all its runs succeeded.
+def _backfill(airflow: Airflow, nights: list[str], *more: str) -> bool:
+    """Create a backfill and wait until all its runs succeeded; whether the first try created it.
 
     On SQLite a busy scheduler may cut the creation short; then, as the DAG's document says, it is created again.
     """
+    at_once = True
     for _ in range(TRIES):
         airflow.wait_for("select count(*) from backfill where completed_at is null", [(0,)])  # one at a time is allowed
         this = int(airflow.rows("select count(*) from backfill")[0][0]) + 1
@@ -60,11 +61,13 @@ def _backfill(airflow: Airflow, nights: list[str], *more: str) -> None:
         if made.returncode == 0:
             break
         assert "database is locked" in made.stdout, made.stdout
+        at_once = False
         airflow.wait_for("select count(*) from dag_run where state in ('queued', 'running')", [(0,)])
     else:
         raise AssertionError(made.stdout)
     airflow.wait_for(f"select date(logical_date), state, run_type from dag_run where backfill_id = {this} "
                      "order by start_date", [(night, "success", "backfill") for night in nights])
+    return at_once
 
 
 def _digests() -> dict[str, dict[str, str]]:
@@ -84,10 +87,10 @@ def test_a_backfill_runs_its_nights_in_order_repeats_itself_and_publishes_nothin
     assert order == NIGHTS
 
     # all again, and asked to publish
-    _backfill(airflow, NIGHTS, "--reprocess-behavior", "completed", "--dag-run-conf", '{"publish": true}')
+    at_once = _backfill(airflow, NIGHTS, "--reprocess-behavior", "completed", "--dag-run-conf", '{"publish": true}')
     again = [r["date"] for r in ledger.records(UNIT) if r["job"] == "release"][len(NIGHTS):]
     assert again[-len(NIGHTS):] == NIGHTS
-    assert set(again) == set(NIGHTS)
+    assert set(again) == set(NIGHTS) and (len(again) == len(NIGHTS) or not at_once)  # a creation cut short ran some
     assert _digests() == first
     assert publish.log("release", UNIT) == [] and publish.live("release", UNIT) is None
     assert online_night(UNIT) is None

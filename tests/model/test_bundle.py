@@ -1,6 +1,10 @@
 """The exported graph says what the fitted model says, and a bundle that is damaged is refused."""
 
+import contextlib
+import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +123,33 @@ def test_a_damaged_bundle_is_refused(bundle: Bundle, tmp_path: Path, name: str) 
     (copy / name).write_bytes(bytes(content))
     with pytest.raises(BundleError, match="damaged"):
         Bundle.load(copy)
+
+
+def test_two_trainings_of_the_same_data_write_one_bundle(
+    bundle: Bundle, fitted: list[list[Rate]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both look before either has written, as far as the lock lets them."""
+    monkeypatch.setenv("MOE_HOME", str(tmp_path))
+    settings.cache_clear()
+    both = threading.Barrier(2)
+    load = Bundle.load
+
+    def looked(folder: Path) -> Bundle:
+        try:
+            return load(folder)
+        finally:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)
+
+    monkeypatch.setattr(Bundle, "load", looked)
+    monkeypatch.setattr(os, "getpid", threading.get_ident)
+    about = {"features": [{"name": k, "type": v} for k, v in inputs().items()]}
+    model = to_onnx(fitted[1])
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: bundles.write(model, about), range(2))
+    assert first == second and load(first).version == first.name
+    assert [path.name for path in first.parent.iterdir() if path.is_dir()] == [first.name]
+    settings.cache_clear()
 
 
 def test_an_absent_or_cut_off_bundle_is_refused(bundle: Bundle, tmp_path: Path) -> None:

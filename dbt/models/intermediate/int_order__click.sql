@@ -20,23 +20,17 @@ events as (
 
 -- Browsers that the buyer is known by: the one of the purchase, and those where the customer was logged in.
 browsers as (
-    select
-        orders.unit,
-        orders.order_id,
-        orders.ordered_at,
-        events.visitor_id
-    from orders
-    inner join events
-        on orders.unit = events.unit and orders.order_id = events.order_id
-    union
-    select
-        orders.unit,
-        orders.order_id,
-        orders.ordered_at,
-        events.visitor_id
-    from orders
-    inner join events
-        on orders.unit = events.unit and orders.customer_id = events.customer_id
+    {% for known_by in ('order_id', 'customer_id') %}
+        select
+            orders.unit,
+            orders.order_id,
+            orders.ordered_at,
+            events.visitor_id
+        from orders
+        inner join events
+            on orders.unit = events.unit and orders.{{ known_by }} = events.{{ known_by }}
+        {% if not loop.last %}union{% endif %}
+    {% endfor %}
 )
 
 -- The last click on each line before the order.

@@ -30,44 +30,29 @@ with facts as (
         1 as orders,
         order_value as amount
     from {{ ref('int_order__other_click') }}
-    union all
-    select
-        unit,
-        line_id,
-        business_date,
-        'reported' as fact,
-        conversions as orders,
-        conversion_value as amount
-    from {{ ref('stg_ad_performance__ad_day') }}
-    union all
-    select
-        unit,
-        line_id,
-        business_date,
-        'viewed' as fact,
-        view_conversions as orders,
-        view_conversion_value as amount
-    from {{ ref('stg_ad_performance__ad_day') }}
+    {% for name, view in {'reported': '', 'viewed': 'view_'}.items() %}
+        union all
+        select
+            unit,
+            line_id,
+            business_date,
+            '{{ name }}' as fact,
+            {{ view }}conversions as orders,
+            {{ view }}conversion_value as amount
+        from {{ ref('stg_ad_performance__ad_day') }}
+    {% endfor %}
 )
 
-select
-    unit,
-    line_id,
-    business_date,
-    fact,
-    'orders' as measure,
-    cast(sum(orders) as decimal(38, 6)) as amount
-from facts
-where business_date >= {{ first_reconciled_day() }}
-group by unit, line_id, business_date, fact
-union all
-select
-    unit,
-    line_id,
-    business_date,
-    fact,
-    'value' as measure,
-    cast(sum(amount) as decimal(38, 6)) as amount
-from facts
-where business_date >= {{ first_reconciled_day() }}
-group by unit, line_id, business_date, fact
+{% for measure, amount in {'orders': 'orders', 'value': 'amount'}.items() %}
+    select
+        unit,
+        line_id,
+        business_date,
+        fact,
+        '{{ measure }}' as measure,
+        cast(sum({{ amount }}) as decimal(38, 6)) as amount
+    from facts
+    where business_date >= {{ first_reconciled_day() }}
+    group by unit, line_id, business_date, fact
+    {% if not loop.last %}union all{% endif %}
+{% endfor %}
