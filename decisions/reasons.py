@@ -36,16 +36,20 @@ def reason(
     supported: ArrayLike | None = None,
     *,
     currency: str = "dollar",
+    weights: ArrayLike = 1.0,
 ) -> list[Reason]:
     """For each line a code (one of `REASON_CODES`) and a short sentence that says why it gets what it gets.
 
     The sentence compares what the next currency unit returned at the previous budget with the shadow
     price, which is what it returns tonight wherever money is free to move: a free line rises exactly if
     that is more. `supported` (n,) cents are the most that the data support, where that is a limit.
+    `weights` (n,) are the worth of a unit of each line's outcome: returns are told in worth where they differ.
     """
     supported = None if supported is None else np.asarray(supported, dtype=np.int64)
     previous = np.asarray(previous_cents, dtype=np.int64)
-    first, marginal = curves.marginal(0), curves.marginal(previous / 100)
+    weights = np.broadcast_to(np.asarray(weights, dtype=np.float64), previous.shape)
+    first, marginal = curves.marginal(0) * weights, curves.marginal(previous / 100) * weights
+    price, of_worth = allocation.money_price * weights, " of worth" if (weights != 1).any() else ""
 
     def why(at: int) -> Reason:
         old, new, binding = int(previous[at]), int(allocation.budget_cents[at]), str(allocation.binding[at])
@@ -73,18 +77,18 @@ def reason(
         if rule == "cap" or (rule == "floor" and new > 0):
             return Reason(rule, f"{_to(moved)} its {rule} of {money(new)}")
 
-        against = f"against {_rate(allocation.money_price[at])} across the lines"
+        against = f"against {_rate(price[at])} across the lines"
         if binding not in ("", "off", *BOUNDS):
-            against = f"against {_rate(allocation.money_price[at])} within the {binding}, " \
+            against = f"against {_rate(price[at])} within the {binding}, " \
                       f"{_rate(allocation.shadow_price)} elsewhere"
         if new == 0:
             code, word = ("stopped", "Stopped") if old > 0 else ("not_funded", "Not funded")
-            text = f"{word}: the first {currency} here would return {_rate(first[at])}"
+            text = f"{word}: the first {currency} here would return {_rate(first[at])}{of_worth}"
             text += ", and it runs from its minimum on" if binding == "off" else ""
         elif abs(new - old) <= max(0.005 * old, 1):
-            code, text = "kept", f"Kept: the next {currency} here returns {_rate(marginal[at])}"
+            code, text = "kept", f"Kept: the next {currency} here returns {_rate(marginal[at])}{of_worth}"
         else:
-            code, text = moved.lower(), f"{moved}: the next {currency} here returned {_rate(marginal[at])}"
+            code, text = moved.lower(), f"{moved}: the next {currency} here returned {_rate(marginal[at])}{of_worth}"
         return Reason(code, f"{text}, {against}{unknown}")
 
     return [why(at) for at in range(previous.size)]

@@ -30,7 +30,7 @@ def allocate(
     plan, front = solved(asked)
     best = first_day(asked, plan)
     reasons = reason(asked.previous, best, asked.bounds, asked.curves, asked.limits, asked.support,
-                     currency=_word(night.unit.currency))  # fmt: skip
+                     currency=_word(night.unit.currency), weights=asked.unit_lines.weights)  # fmt: skip
     prices = limit_prices(best, night, dict(zip(asked.lines, reasons, strict=True)), asked.curves)
     status_quo = asked.status_quo(int(best.budget_cents.sum()))
     built_on = "candidate" if before.num_rows else "recent_spend"

@@ -11,6 +11,8 @@ from decisions.draws import from_table
 from decisions.jobs.archive import archive
 from decisions.jobs.ask import said
 from decisions.jobs.covered import ads_of_lines
+from decisions.jobs.groups import groups_of
+from decisions.jobs.lines import worth_of
 from decisions.overrides import active
 from decisions.periods import MONTHS
 from decisions.report import ReportData, adoption, render
@@ -39,6 +41,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
     live = publish.live("release", unit.unit)
     orders, experiments = read("marts.order__day"), _or_empty("out.experiment__test", night)
     counts = _or_empty("out.reconciliation__line_day", night)
+    budgets = read(BUDGETS)
     data = ReportData(
         unit=unit.unit,
         unit_name=unit.name,
@@ -47,7 +50,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         objective=unit.objective,
         release=read("out.release__night").to_pylist()[0],
         live={"night": live.effective, "who": live.who, "when": live.at, "reason": live.reason} if live else None,
-        budgets=read(BUDGETS),
+        budgets=budgets,
         limits=_or_empty("out.limit_price__limit", night),
         bids=read("out.bid__line_segment"),
         curves=read("out.curve__line"),
@@ -65,7 +68,7 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         forecast_scores=_or_empty("out.forecast_score__day", night),
         past=_past(night),
         requests=requests_of(night),
-        ads=ads_of_lines(night, read(BUDGETS).column("line_id").to_pylist()),
+        ads=ads_of_lines(night, budgets.column("line_id").to_pylist()),
         draws=from_table(drawn) if (drawn := _or_none("out.curve_draw__line", night)) else None,
         changes=_or_none("out.budget_change__line_cause", night),
         limit_costs=_or_none("out.limit_cost__limit", night),
@@ -74,10 +77,27 @@ def report(night: Night, overrides: pa.Table) -> dict[str, pa.Table]:
         criteria=_or_none("out.criterion__campaign", night),
         kpis=_or_none("out.kpi_suitability__line", night),
         counts=counts if counts.num_rows else None,
+        ahead=_or_none("out.plan__line_day", night),
+        groups=_groups(budgets, night),
+        weights=_weights(budgets, night),
+        front=_or_none("out.front__point", night),
     )
     render(data, folder)
     archive(night)
     return {}
+
+
+def _groups(budgets: pa.Table, night: Night) -> dict[str, str]:
+    """The group that each line stands in; lines in none are left out."""
+    names = dict(zip(*(budgets.column(name).to_pylist() for name in ("line_id", "line_name")), strict=True))
+    return {line: group.name for group in groups_of(night.unit, names, list(names)) for line in group.lines}
+
+
+def _weights(budgets: pa.Table, night: Night) -> dict[str, float]:
+    """Margin × lifetime of each line of which the unit states them."""
+    lines, names = (budgets.column(name).to_pylist() for name in ("line_id", "line_name"))
+    found = zip(lines, worth_of(night.unit, lines, names).tolist(), strict=True)
+    return {line: weight for line, weight in found if weight != 1}
 
 
 def _past(night: Night) -> pa.Table:

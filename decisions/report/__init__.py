@@ -53,6 +53,8 @@ def tables(data: ReportData) -> dict[str, pa.Table | None]:
         "limit_costs.csv": data.limit_costs,
         "bids.csv": data.bids,
         "bid_multipliers.csv": data.multipliers if data.multipliers is not None and data.multipliers.num_rows else None,
+        "plan_ahead.csv": data.ahead,
+        "product_lines.csv": data.front if data.front is not None and data.front.num_rows else None,
         "plan_vs_actual.csv": data.plan_vs_actual,
         "applied.csv": data.applied,
         "three_counts.csv": data.counts,

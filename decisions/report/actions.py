@@ -1,7 +1,7 @@
 """The things to do today: a few clear rules over the night's tables, ranked by what each is worth.
 
-Everything is on one scale, expected outcome a day in the unit's objective: money that is only spend counts with what
-the next currency unit of total would bring.
+Everything is on one scale, the expected worth a day (`decisions.report.gain`): money that is only spend counts with
+what the next currency unit of total would bring.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ from typing import Any
 from decisions.report import applied, pacing
 from decisions.report.data import ReportData
 from decisions.report.formats import count, long_day, money, number, outcome, percent, sentence, short_day
-from decisions.report.gain import draws_of, elsewhere, expected_gain, range_of, response, risk, worth
+from decisions.report.gain import curves_of, draws_of, elsewhere, expected_gain, range_of, response, risk, worth
 from decisions.report.limits import SMALL, group_limits, limits
 from decisions.report.views import Action, Kind
 
@@ -43,7 +43,7 @@ def _publish(data: ReportData) -> Iterator[Action]:
     if data.live_night is not None:
         live = f"the budgets of the night of {long_day(data.live_night)} stay live"
     gain = expected_gain(data)
-    value = outcome(gain.value, data.objective, data.currency, signed=True)
+    value = outcome(gain.value, data.worth_unit, signed=True)
     worst = risk(gain.chance)
     if data.status == "held":
         detail = f"{sentence(data.release['hold_reason'])} Until then {live}: do not apply tonight’s budgets."
@@ -85,7 +85,7 @@ def _apply(data: ReportData) -> Iterator[Action]:
     detail = sentence(taker["reason"] if up > 0 else giver["reason"])
     if rest:
         detail = f"The largest move; {count(rest, 'other line')} change too, and all of them count here. {detail}"
-    together = outcome(gain.value, data.objective, data.currency, signed=True)
+    together = outcome(gain.value, data.worth_unit, signed=True)
     sure = risk(gain.chance)
     yield Action("apply", "Apply", title, detail, gain.value, "apply", sure,
                  f"The platforms go on with yesterday’s budgets, and {together} a day stay where they are.",
@@ -145,7 +145,7 @@ def _worth_of_plan(
 ) -> tuple[float, float | None, float | None, float | None]:
     """What the planned spend would bring more than what was spent, the difference going elsewhere or coming from
     there; with its range and its chance of being a gain."""
-    shadow, curves = float(data.release["shadow_price"]), {r["line_id"]: r for r in data.curves.to_pylist()}
+    shadow, curves = float(data.release["shadow_price"]), curves_of(data)
     lines = data.budgets.column("line_id").to_pylist()
     if line not in curves or line not in lines:
         return worth(abs(planned - spend), data), None, None, None

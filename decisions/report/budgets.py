@@ -5,18 +5,21 @@ from typing import Any
 
 from decisions.report import formats
 from decisions.report.data import ReportData
+from decisions.report.gain import lines_of
 from decisions.report.views import Cell, Column, Row, TableView, amount, guess, left_out, ratio
 
 MOST_BUDGETS = 1000  # about 0.8 kB a row: the page stays under 2 MB
 BINDING = {"floor": "at floor", "cap": "at cap", "lock": "locked", "group": "group's limit"}
 STEPS = {"step_up": "largest step", "step_down": "largest step"}  # the limit is that of one night's move
+IN_WORTH = ("Expected worth, “Next {}” and the reasons count {} times the line’s margin and lifetime; budgets.csv has "
+            "them as platforms count.")
 ZERO = Decimal(0)
 
 
 def budgets(data: ReportData) -> TableView:
     """Lines by money moved, the largest first; the foot equals the sum of all lines to the cent."""
     rows = sorted(
-        data.budgets.to_pylist(),
+        lines_of(data),
         key=lambda r: (-abs(r["budget"] - r["previous_budget"]), -r["budget"], r["line_id"]),
     )
     widest = max((abs(r["budget"] - r["previous_budget"]) for r in rows), default=ZERO)
@@ -24,7 +27,6 @@ def budgets(data: ReportData) -> TableView:
     day = formats.long_day(data.release["business_date"])
     shown, rest = rows[:MOST_BUDGETS], rows[MOST_BUDGETS:]
     foot = [_budget_sum(f"{len(rest):,} other lines", rest)] if rest else []
-    value = "Expected value" if data.objective == "conversion_value" else "Expected conversions"
     return TableView(
         id="budgets-table",
         caption=f"Budget by line in {data.currency} a day, largest change first",
@@ -34,13 +36,14 @@ def budgets(data: ReportData) -> TableView:
             Column("before", "Yesterday’s", numeric=True, hint="Budget of the night before"),
             Column("new", "Tomorrow’s", numeric=True, hint=f"Budget for {day}"),
             Column("change", "Change", numeric=True),
-            Column("value", value, numeric=True, hint="A day, with its standard error"),
-            Column("next", f"Next {data.currency}", numeric=True, hint="What one more would bring"),
+            Column("value", f"Expected {data.expects}", numeric=True, hint="A day, with its standard error"),
+            Column("next", f"Next {data.currency}", numeric=True, hint=f"{data.worth_unit} that one more would bring"),
             Column("why", "Why"),
         ],
         rows=[_budget_row(r, widest, digits) for r in shown],
         foot=[*foot, _budget_sum("Total", rows)],
-        note=left_out(len(shown), len(rows), "lines", "budgets.csv"),
+        note=" ".join(filter(None, [left_out(len(shown), len(rows), "lines", "budgets.csv"),
+                                    IN_WORTH.format(data.currency, data.counted) if data.weights else ""])),
         cards=True,
     )
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from decisions.report import evidence, formats
 from decisions.report.data import ReportData
+from decisions.report.drawing import path, ticks
 from decisions.report.gain import EIGHTY, log_error, response
 
 Values = dict[str, Any]
@@ -64,16 +65,6 @@ def _known_days(data: ReportData, line_ids: list[str]) -> dict[str, list[tuple[f
     return days
 
 
-def ticks(highest: float, about: int = 4) -> list[float]:
-    """Round numbers from zero to `highest`."""
-    if highest <= 0:
-        return [0.0]
-    rough = highest / about
-    size = 10.0 ** math.floor(math.log10(rough))
-    step: float = next(size * m for m in (1.0, 2.0, 2.5, 5.0, 10.0) if size * m >= rough)
-    return [i * step for i in range(int(highest / step) + 1)]
-
-
 def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: str, data: ReportData) -> CurveView:
     before, after = float(line["previous_budget"]), float(line["budget"])
     outcomes = sorted(value for _, value in days)
@@ -98,15 +89,15 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: st
     low, high = x(curve["spend_low"]), x(curve["spend_high"])
     change = formats.number(line["budget"] - line["previous_budget"], 2, signed=True)
     was, new = formats.number(line["previous_budget"], 2), formats.number(line["budget"], 2)
-    expected = formats.outcome(response(curve, after), data.objective, data.currency)
+    expected = formats.outcome(response(curve, after), data.outcome_unit)
     return CurveView(
         line_id=line["line_id"],
         name=line["line_name"],
         change=f"{was} → {new}" if was != new else f"{new}, no change",
         label=f"{line['line_name']}: budget {was} to {new} ({change}), expected {expected} a day. {said}",
-        returns=formats.number(line["marginal_value"], 2 if data.objective == "conversion_value" else 3),
-        band=_path(upper + lower[::-1]) + "Z",
-        curve=_path([(x(s), y(m)) for s, m in zip(grid, middle, strict=True)]),
+        returns=_returns(line, data),
+        band=path(upper + lower[::-1]) + "Z",
+        curve=path([(x(s), y(m)) for s, m in zip(grid, middle, strict=True)]),
         dots="".join(f"M{x(s):.1f} {y(v):.1f}h0" for s, v in days),
         support=(f"{low:.1f}", f"{max(high - low, 0):.1f}"),
         before=(f"{x(before):.1f}", f"{y(response(curve, before)):.1f}"),
@@ -115,9 +106,15 @@ def _view(line: Values, curve: Values, days: list[tuple[float, float]], said: st
         y_ticks=[(f"{y(t):.1f}", formats.compact(t)) for t in ticks(top)],
         beyond=after > curve["spend_high"],
         evidence=said,
-        unchecked=_path(unchecked) if unchecked else "",
+        unchecked=path(unchecked) if unchecked else "",
     )
 
 
-def _path(points: list[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
+def _returns(line: Values, data: ReportData) -> str:
+    """What the next currency unit brings, and its worth where that is another number."""
+    digits = 2 if data.objective == "conversion_value" else 3
+    value = formats.number(line["marginal_value"], digits)
+    if not data.weights:
+        return value
+    worth = line["marginal_value"] * data.weights.get(line["line_id"], 1.0)
+    return f"{value} of {data.counted}, {formats.number(worth, digits)} of worth"

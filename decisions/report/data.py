@@ -1,6 +1,6 @@
 """What one night's report is made of: the tables of the night as they were published, and nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -52,7 +52,6 @@ class ReportData:
     forecast_scores: pa.Table | None = None  # out.forecast_score__day
     past: pa.Table | None = None  # out.budget__line of past nights (`adoption`), with `live`: whether it went live
     applied: pa.Table | None = None  # out.applied__line; None where nothing told what is set on the platforms
-
     draws: Draws | None = None  # out.curve_draw__line
     changes: pa.Table | None = None  # out.budget_change__line_cause
     limit_costs: pa.Table | None = None  # out.limit_cost__limit
@@ -60,8 +59,38 @@ class ReportData:
     multipliers: pa.Table | None = None  # out.bid_multiplier__line_dimension; None in nights from before it
     criteria: pa.Table | None = None  # out.criterion__campaign; None in nights from before it
     kpis: pa.Table | None = None  # out.kpi_suitability__line; None in nights from before it
-
     counts: pa.Table | None = None  # out.reconciliation__line_day; None in nights from before it
+    ahead: pa.Table | None = None  # out.plan__line_day; None in nights from before it
+    groups: dict[str, str] = field(default_factory=dict)  # line_id -> the unit's group that it stands in
+    weights: dict[str, float] = field(default_factory=dict)  # line_id -> margin × lifetime of its outcome, where not 1
+    front: pa.Table | None = None  # out.front__point; None in nights from before it, empty where no lines compete
+
+    @property
+    def outcome_unit(self) -> str:
+        """Unit of what platforms, curves and forecasts count."""
+        if self.objective == "conversions":
+            return "conversions"
+        return f"{self.currency} of value" if self.weights else self.currency
+
+    @property
+    def worth_unit(self) -> str:
+        """Unit of what the night makes as large as it can: outcomes, each times the margin and lifetime of its line.
+
+        Where the unit states neither, it is the outcome's own.
+        """
+        if not self.weights:
+            return self.outcome_unit
+        return "weighted conversions" if self.objective == "conversions" else f"{self.currency} of worth"
+
+    @property
+    def counted(self) -> str:
+        """What platforms, curves and forecasts count, in a word."""
+        return "conversions" if self.objective == "conversions" else "value"
+
+    @property
+    def expects(self) -> str:
+        """What the night expects of budgets, in a word."""
+        return "worth" if self.weights else self.counted
 
     @property
     def live_night(self) -> date | None:

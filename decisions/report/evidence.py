@@ -28,12 +28,12 @@ def words(data: ReportData) -> str:
     curves = data.curves.to_pylist()
     observed = {r["line_id"] for r in curves if r["evidence"] == "observational"}
     checked = len(curves) - len(observed)
-    verb = "is" if checked == 1 else "are"
-    said = f"{checked:,} of {formats.count(len(curves), 'curve')} {verb} checked by an experiment."
+    how_many, verb = f"{checked:,}" if checked else "None", "is" if checked <= 1 else "are"
+    said = f"{how_many} of {formats.count(len(curves), 'curve')} {verb} checked by an experiment."
     if not observed:
         return said
-    said += (" The others are from observed spend only: where budgets followed demand, they credit the spend with "
-             "sales that would have come anyway.")
+    said += (f" {'The others' if checked else 'They'} are from observed spend only: where budgets followed demand, "
+             "they credit the spend with sales that would have come anyway.")
     widest = max((r for r in data.budgets.to_pylist() if r["line_id"] in observed),
                  key=lambda r: (r["expected_value_se"], r["line_id"]), default=None)
     return said if widest is None else f"{said} A test teaches most on {widest['line_name']}: its range is the widest."

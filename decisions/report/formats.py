@@ -53,13 +53,9 @@ def estimate(value: Number | None, signed: bool = False, beside: Number = 0) -> 
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2, signed)
 
 
-def outcome(
-    value: Number | None, objective: str, currency: str, signed: bool = False, beside: Number = 0
-) -> str:
+def outcome(value: Number | None, unit: str, signed: bool = False, beside: Number = 0) -> str:
     """An estimate with its unit: 3,400 USD or 12.3 conversions."""
-    return _with_unit(
-        estimate(value, signed, beside), currency if objective == "conversion_value" else "conversions"
-    )
+    return _with_unit(estimate(value, signed, beside), unit)
 
 
 def compact(value: float) -> str:

@@ -1,7 +1,11 @@
-"""What the night's budgets are expected to bring over today's split, and how sure that is."""
+"""What the night's budgets are expected to bring over today's split, and how sure that is.
+
+Tables of lines and curves hold outcomes as platforms count them; the night decides by their worth, an outcome times the
+margin and lifetime that the unit states of its line. Gains, prices and what lines are compared by are in worth here.
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +16,14 @@ from decisions.report.data import ReportData
 from decisions.report.formats import outcome
 
 FloatArray = NDArray[np.float64]
+OUTCOMES = ("expected_value", "expected_value_se", "status_quo_value", "marginal_value", "money_price")
+"Columns of out.budget__line that are outcomes or prices in it."
 EIGHTY = 1.2816  # half the width, in standard errors, of a range that holds four times out of five
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Expected gain a day in the objective, with its 5 to 95 % range; `chance` is that of any gain at all, None
+    """Expected gain a day in worth, with its 5 to 95 % range; `chance` is that of any gain at all, None
     where no draws were kept."""
 
     value: float
@@ -84,7 +90,7 @@ def _risk(data: ReportData) -> str:
     chance = data.release.get("beats_status_quo")
     if chance is None or chance >= 0.95 or data.release["lines_changed"] == 0:
         return ""
-    lost = outcome(data.release["expected_regret"], data.objective, data.currency)
+    lost = outcome(data.release["expected_regret"], data.worth_unit)
     return f" Over all cases, what it may lose is {lost} a day on average."
 
 
@@ -93,16 +99,30 @@ def _cases(chance: float) -> str:
     return f"in {'more than 98' if chance > 0.98 else f'{100 * chance:.0f}'} of 100 cases that the data allow"
 
 
+def lines_of(data: ReportData) -> list[dict[str, Any]]:
+    """The rows of out.budget__line, their outcomes and prices in worth."""
+    return [row | {name: row[name] * data.weights.get(row["line_id"], 1.0) for name in OUTCOMES}
+            for row in data.budgets.to_pylist()]
+
+
+def curves_of(data: ReportData) -> dict[str, dict[str, Any]]:
+    """The rows of out.curve__line by line; what they respond is in worth."""
+    return {row["line_id"]: row | {"ceiling": row["ceiling"] * data.weights.get(row["line_id"], 1.0)}
+            for row in data.curves.to_pylist()}
+
+
 def spend_of(data: ReportData, column: str) -> FloatArray:
     return np.array([float(v) for v in data.budgets.column(column).to_pylist()])
 
 
 def draws_of(data: ReportData) -> Draws | None:
-    """The night's draws of the lines of its budgets, in their order; None where a line has none."""
+    """The night's draws of the lines of its budgets, in their order and in worth; None where a line has none."""
+    lines = data.budgets.column("line_id").to_pylist()
     try:
-        return None if data.draws is None else data.draws.of(data.budgets.column("line_id").to_pylist())
+        drawn = None if data.draws is None else data.draws.of(lines)
     except ValueError:
         return None
+    return drawn and replace(drawn, a=drawn.a * [data.weights.get(line, 1.0) for line in lines])
 
 
 def elsewhere(data: ReportData, drawn: Draws) -> FloatArray:
@@ -140,5 +160,5 @@ def risk(chance: float | None) -> str:
 
 
 def worth(spend: float, data: ReportData) -> float:
-    """What so much spend brings a day in the objective, at what the next currency unit returns tonight."""
+    """What so much spend brings a day in worth, at what the next currency unit returns tonight."""
     return float(spend) * max(float(data.release["shadow_price"]), 0.0)

@@ -5,7 +5,7 @@ from typing import Any
 
 from decisions.report.data import ReportData
 from decisions.report.formats import NBSP, count, number, outcome, sentence
-from decisions.report.gain import draws_of, elsewhere, range_of, response, risk, spend_of, worth
+from decisions.report.gain import curves_of, draws_of, elsewhere, lines_of, range_of, response, risk, spend_of, worth
 from decisions.report.views import Action, Kind
 
 SMALL = 0.002  # below this share of the total, at its price, an action is not worth a person's minute
@@ -33,7 +33,7 @@ def group_limits(data: ReportData) -> Iterator[Action]:
         least = SMALL if row["limit"] in costs else SMALL * ROOM
         if row["subject_kind"] != "group" or gain < worth(least * float(data.release["total"]), data):
             continue
-        last = outcome(row["price"] * HUNDRED, data.objective, data.currency)
+        last = outcome(row["price"] * HUNDRED, data.worth_unit)
         hundred = f"{HUNDRED}{NBSP}{data.currency}"
         title = f"Review the {row['limit']}: its last {hundred} cost {last} a day"
         detail = f"{hundred} moved to where money would go without it would bring {last} more a day."
@@ -42,10 +42,10 @@ def group_limits(data: ReportData) -> Iterator[Action]:
 
 def limits(data: ReportData) -> Iterator[Action]:
     """Caps, floors and locks that cost more than a little, where the data support going further."""
-    curves = {row["line_id"]: row for row in data.curves.to_pylist()}
+    curves = curves_of(data)
     drawn = draws_of(data)
     price = None if drawn is None else elsewhere(data, drawn)
-    for at, row in enumerate(data.budgets.to_pylist()):
+    for at, row in enumerate(lines_of(data)):
         budget, returns, curve = float(row["budget"]), row["marginal_value"], curves.get(row["line_id"])
         shadow = row["money_price"]  # where its group's limit lets money go
         step = STEP * budget * (1 if returns > shadow else -1)
@@ -69,8 +69,9 @@ def limits(data: ReportData) -> Iterator[Action]:
             low, high, chance = range_of(a * to / (to + k) - a * now / (now + k) - there * step)
         digits = 2 if data.objective == "conversion_value" else 3
         kind, verb, title = KINDS[found]
-        detail = (f"The next {data.currency} returns {number(returns, digits)} here and {number(shadow, digits)} "
-                  f"elsewhere. The gain is that of moving it by a tenth. {sentence(row['reason'])}")
+        here = number(returns, digits) + (" of worth" if data.weights else "")
+        detail = (f"The next {data.currency} returns {here} here and {number(shadow, digits)} elsewhere. The gain is "
+                  f"that of moving it by a tenth. {sentence(row['reason'])}")
         yield Action(kind, verb, title.format(row["line_name"]), detail, gain, "limits", risk(chance),
                      _stays(gain, data), low, high)
 
@@ -78,25 +79,25 @@ def limits(data: ReportData) -> Iterator[Action]:
 def sentences(data: ReportData) -> list[str]:
     """What each limit costs a day, dearest first, and what more of the total would bring; [] in older nights."""
     rows = _rows(data.limit_costs)
-    names = {r["line_id"]: r for r in data.budgets.to_pylist()}
-    said = [_sentence(row, names, data) for row in rows
+    lines = {r["line_id"]: r for r in lines_of(data)}
+    said = [_sentence(row, lines, data) for row in rows
             if row["subject_kind"] in ("group", "line") and row["cost"] >= _least(data)]
     found = [text for text in said if text]
     if len(found) > MOST:
         found = [*found[:MOST], f"And {count(len(found) - MOST, 'smaller one')}."]
     for row in rows:
         if row["subject_kind"] == "steps" and row["cost"] >= _least(data):
-            cost = outcome(row["cost"], data.objective, data.currency)
+            cost = outcome(row["cost"], data.worth_unit)
             found.append(f"The largest step a night holds back {cost} a day tonight. That passes by itself: each night "
                          "budgets go a step further, and stop where the data no longer ask for it.")
         if row["subject_kind"] == "total":
-            more = outcome(row["cost"], data.objective, data.currency)
+            more = outcome(row["cost"], data.worth_unit)
             found.append(f"{HUNDRED}{NBSP}{data.currency} more of total a day would bring about {more} more a day.")
     return found
 
 
-def _sentence(row: dict[str, Any], names: dict[str, dict[str, Any]], data: ReportData) -> str:
-    cost = outcome(row["cost"], data.objective, data.currency)
+def _sentence(row: dict[str, Any], lines: dict[str, dict[str, Any]], data: ReportData) -> str:
+    cost = outcome(row["cost"], data.worth_unit)
     shadow = float(data.release["shadow_price"])
     if row["subject_kind"] == "group":
         prices = {(p["subject"], p["limit"]): p["price"] for p in _rows(data.limits)}
@@ -104,14 +105,14 @@ def _sentence(row: dict[str, Any], names: dict[str, dict[str, Any]], data: Repor
         holds_up = row["limit"].startswith(("floor", "least"))
         what, inside = f"The {row['limit']}", shadow + (-price if holds_up else price)
     else:
-        line = names.get(row["subject"])
+        line = lines.get(row["subject"])
         if line is None:
             return ""
         override = row["limit"].startswith("override")
         what = f"The {'override' if override else row['limit']} on {line['line_name']}"
         inside, shadow = float(line["marginal_value"]), float(line["money_price"])
         holds_up = inside < shadow
-    here, there = (outcome(max(value, 0.0) * HUNDRED, data.objective, data.currency) for value in (inside, shadow))
+    here, there = (outcome(max(value, 0.0) * HUNDRED, data.worth_unit) for value in (inside, shadow))
     last = f"last {HUNDRED}{NBSP}{data.currency}" if holds_up else f"next {HUNDRED}{NBSP}{data.currency}"
     if holds_up:
         text = f"its {last} bring {here} there and would bring {there} elsewhere{_times(shadow, inside)}"
@@ -125,7 +126,7 @@ def _times(more: float, less: float) -> str:
 
 
 def _stays(gain: float, data: ReportData) -> str:
-    return f"About {outcome(gain, data.objective, data.currency)} a day stay unearned for as long as it stands."
+    return f"About {outcome(gain, data.worth_unit)} a day stay unearned for as long as it stands."
 
 
 def _least(data: ReportData) -> float:

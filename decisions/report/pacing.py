@@ -56,6 +56,16 @@ def pace(data: ReportData) -> Pace | None:
     return found
 
 
+def even_pace(data: ReportData) -> Decimal | None:
+    """What is left of the total that a person set, a day; None where nobody set one."""
+    if data.period is None:
+        return None
+    decided: date = data.release["business_date"]
+    first, last = bounds_of(data.period.kind, decided)
+    left = max(data.period.total - _spent(data, first), Decimal(0))
+    return (left / ((last - decided).days + 1)).quantize(Decimal("0.01"))
+
+
 def expected_end(spent: float, total: float, days_left: int, rate: float, plan: float | None) -> float:
     """Spend at the period's end where platforms spend the share `rate` of each day's budget.
 

@@ -5,14 +5,16 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from decisions.report import applied as settings
 from decisions.report import (
+    ahead,
+    applied,
     apply,
     budgets,
     criteria,
     evidence,
     forecast,
     formats,
+    front,
     limits,
     multipliers,
     pacing,
@@ -32,12 +34,12 @@ from decisions.report.templating import asset, embedded, environment, policy
 from decisions.report.uploads import Uploads
 
 STYLES = ("uPlot.min.css", "report.css")
-SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "charts.js", "forecast.js")
+SCRIPTS = ("uPlot.iife.min.js", "tables.js", "waterfall.js", "playbook.js", "days.js", "charts.js", "forecast.js")
 SAFE_SCHEMES = ("", "http", "https", "file")
 
 
-def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
-    """The whole page as text. `csv_files` and the files of `applied` will stand beside it."""
+def html(data: ReportData, csv_files: list[str], uploads: Uploads) -> str:
+    """The whole page as text. `csv_files` and the files of `uploads` will stand beside it."""
     scripts = [asset(name) for name in SCRIPTS]
     todo, changed = actions(data), changes(data)
     return (
@@ -51,7 +53,9 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             changes=changed,
             waterfall_json=embedded(None if changed is None else changed.lines),
             pace=pacing.pace(data),
+            ahead=ahead.ahead(data),
             limit_words=limits.sentences(data),
+            front=front.view(data),
             playbook=playbook.entries(),
             budgets=budgets.budgets(data),
             plan=sections.plan(data),
@@ -82,10 +86,10 @@ def html(data: ReportData, csv_files: list[str], applied: Uploads) -> str:
             steps_words=problems.steps_words(data),
             links=[(label, href, _opens(href)) for label, href in data.links.items()],
             csv_files=csv_files,
-            uploads=applied,
-            gaps=apply.gaps(applied, data),
-            apply_words=apply.words(applied, data),
-            settings=settings.views(data),
+            uploads=uploads,
+            gaps=apply.gaps(uploads, data),
+            apply_words=apply.words(uploads, data),
+            settings=applied.views(data),
             styles=Markup("\n".join(asset(name) for name in STYLES)),  # noqa: S704 - our own files
             scripts=[Markup(text) for text in scripts],  # noqa: S704 - our own files
             policy=policy(scripts),
@@ -117,12 +121,12 @@ def header(data: ReportData) -> dict[str, Any]:
         "up": formats.number(sum((c for c in changes if c > 0), budgets.ZERO), 2, signed=True),
         "down": formats.money(sum((c for c in changes if c < 0), budgets.ZERO), data.currency, signed=True),
         "expected": formats.estimate(release["expected_value"]),
-        "status_quo": formats.outcome(release["status_quo_value"], data.objective, data.currency),
+        "status_quo": formats.outcome(release["status_quo_value"], data.worth_unit),
         "gain": formats.estimate(gain.value, signed=True, beside=widest),
-        "unit": data.currency if data.objective == "conversion_value" else "conversions",
+        "unit": data.worth_unit,
         "gain_share": formats.percent(gain.share, 1, signed=True),
         "low": formats.estimate(gain.low, signed=True, beside=widest),
-        "high": formats.outcome(gain.high, data.objective, data.currency, signed=True, beside=widest),
+        "high": formats.outcome(gain.high, data.worth_unit, signed=True, beside=widest),
         "sure": gain.words,
         "known": gain.chance is not None,
         "gap": formats.percent(release["optimality_gap"], 2),

@@ -46,7 +46,7 @@ def view(data: ReportData) -> View | None:
     measure, unit = ("value", data.currency) if data.objective == "conversion_value" else ("orders", "conversions")
     lines = sorted((_summed(rows, measure) for rows in _by_line(days)), key=_first)
     total = _summed([{**row, "line_id": "", "line_name": "Total"} for row in days], measure)
-    return View(_words(total, lines, days, measure, data), _missing(total, data), _believe(total),
+    return View(_words(total, lines, days, unit), _missing(total, data), _believe(total),
                 _table(lines, total, days, unit))
 
 
@@ -81,14 +81,14 @@ def _first(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _words(
-    total: dict[str, Any], lines: list[dict[str, Any]], days: list[dict[str, Any]], measure: str, data: ReportData
+    total: dict[str, Any], lines: list[dict[str, Any]], days: list[dict[str, Any]], unit: str
 ) -> str:
     """What the platforms and the shop say of the same days, in one sentence or two."""
     count = len({row["business_date"] for row in days})
     since = f"Over the last {formats.count(count, 'day')}"
 
     def said(value: Decimal | None) -> str:
-        return formats.outcome(value, data.objective, data.currency)
+        return formats.outcome(value, unit)
 
     if total["platform"] is None:
         return f"{since} {NOT_YET}"

@@ -90,7 +90,7 @@ Kind = Literal[
 class Action:
     """One thing to do: a verb, what to do and why, and what it is worth against leaving it.
 
-    `gain` is expected outcome a day in the unit's objective, so that unlike things can be ranked; `low` and `high` hold
+    `gain` is expected worth a day (`decisions.report.gain`), so that unlike things can be ranked; `low` and `high` hold
     it nine times out of ten (None: not known). `at_most` marks a gain that no estimate exists for, only a ceiling.
     """
 

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from moe.commands.options import DateOption, Reason, UnitOption, Who, day_of, unit_of
+from moe.commands.options import DateOption, Reason, UnitOption, Who, at, day_of, unit_of
 from moe.settings import settings
 from moe.terminal import out, plain
 
@@ -40,8 +40,8 @@ def show(unit: UnitOption = "") -> None:
     table = Table("", "at, UTC", "who", "from", "to", "effective", "reason", title=f"models of {name}")
     live = publish.live("model", name)
     for entry in publish.log("model", name):
-        mark, at = Text("champion" if entry == live else "", "green"), entry.at[:16].replace("T", " ")
-        table.add_row(mark, at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason)
+        table.add_row(Text("champion" if entry == live else "", "green"), at(entry.at), entry.who, entry.moved_from,
+                      entry.moved_to, entry.effective, entry.reason)
     out.print(table if table.rows else f"{name} has no model")
 
 

@@ -21,6 +21,11 @@ def unit_of(name: str) -> Unit:
     return load_unit(name or settings().unit)
 
 
+def at(instant: str) -> str:
+    """An instant (ISO 8601, UTC) to the minute, for people."""
+    return instant[:16].replace("T", " ")
+
+
 def day_of(value: datetime | None) -> date:
     """The night of the option. Raises MoeError where none was given."""
     if value is None:

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from moe.commands.options import Reason, UnitOption, Who, unit_of
+from moe.commands.options import Reason, UnitOption, Who, at, unit_of
 from moe.settings import settings
 from moe.terminal import out, plain
 
@@ -52,9 +52,9 @@ def show(unit: UnitOption = "") -> None:
     table = Table("", "at, UTC", "who", "from", "to", "effective", "reason", "facts", title=f"releases of {name}")
     live = publish.live("release", name)
     for entry in publish.log("release", name):
-        mark, at = Text("live" if entry == live else "", "green"), entry.at[:16].replace("T", " ")
         facts = ", ".join(f"{k} {v}" for k, v in entry.facts.items())
-        table.add_row(mark, at, entry.who, entry.moved_from, entry.moved_to, entry.effective, entry.reason, facts)
+        table.add_row(Text("live" if entry == live else "", "green"), at(entry.at), entry.who, entry.moved_from,
+                      entry.moved_to, entry.effective, entry.reason, facts)
     out.print(table if table.rows else f"nothing is live for {name}")
 
 

@@ -17,6 +17,7 @@ DAY = NIGHT + timedelta(days=1)
 PLATFORMS = ("Google Ads", "Meta", "Amazon Ads", "TikTok")
 CAMPAIGNS = ("Brand search", "Generic search", "Prospecting", "Retargeting", "Shopping", "Video reach")
 REGIONS = ("Germany", "France", "Nordics", "Iberia", "Benelux", "Italy", "Poland")
+AREAS = ("Centre", "South", "North", "South", "North", "South", "")  # of the regions; Poland is in no group
 SEGMENTS = ("new visitors", "returning", "basket left")
 UNKNOWN_DAYS = 3
 CODES = {"cap": "step_up", "floor": "floor", "lock": "locked"}
@@ -163,7 +164,8 @@ def example(lines: int = 18, days: int = 90, objective: str = "conversion_value"
         changes=changes(budgets), limit_costs=limit_costs(unit),
         limits=limit_prices(shadow), forecast=forecast(1000.0 * lines), forecast_scores=scores(),
         multipliers=multipliers(names[0]), criteria=criteria(names[0]), kpis=kpis(names),
-        counts=counts(history[-min(days, 28):]),
+        counts=counts(history[-min(days, 28):]), front=front(unit), ahead=ahead(budgets),
+        groups={f"line-{i:04d}": AREAS[i % 7] for i in range(lines) if AREAS[i % 7]},
         links={"Data docs": "../docs/index.html", "How the budgets are decided": "https://example.org/budgets"},
     )  # fmt: skip
 
@@ -179,6 +181,34 @@ def applied(budgets: list[dict[str, Any]]) -> pa.Table:
         "note": "1 of 2 bid caps is not the released bid." if i == 1 else "",
     } for i, r in enumerate(budgets)], **dict.fromkeys(("released_budget", "set_budget", "difference"), CENTS),
         spend=MICRO, spend_follows_setting=pa.bool_(), read_at=pa.timestamp("us", "UTC"))  # fmt: skip
+
+
+def ahead(budgets: list[dict[str, Any]], days: int = 7) -> pa.Table:
+    """Tomorrow's budgets; every day after it a fiftieth of each line of the first platform goes to the next line."""
+    rows, now = [], [r["budget"] for r in budgets]
+    for t in range(days):
+        for r, budget in zip(budgets, now, strict=True):
+            rows.append({**{name: r[name] for name in ("line_id", "line_name", "platform", "currency")},
+                         "business_date": DAY + timedelta(days=t), "budget": budget,
+                         "expected_value": r["expected_value"], "money_price": r["money_price"], "limit": "none",
+                         "most_delivered": 2 * budget})
+        for i in range(0, len(now) - 1, len(PLATFORMS)):
+            moved = (now[i] / 50).quantize(CENT)
+            now[i], now[i + 1] = now[i] - moved, now[i + 1] + moved
+    return table(rows, budget=CENTS, most_delivered=CENTS)
+
+
+def front(unit: float, names: tuple[str, ...] = ("Equipment", "Travel")) -> pa.Table:
+    """Nine plans on a quarter of a circle between two product lines, the fourth taken; others stand still."""
+    rows = []
+    for at in range(9):
+        angle = np.pi / 2 * at / 8
+        values = (4200 + 600 * np.cos(angle), 2500 + 900 * np.sin(angle), *(1000.0 + 10 * at for _ in names[2:]))
+        for name, value, weight in zip(names, values, (1 - at / 10, at / 10, *(0.1 for _ in names[2:])), strict=True):
+            rows.append({"point": at, "product_line": name, "business_date": DAY, "objective": "conversion_value",
+                         "value": float(value * unit), "weight": weight, "chosen": at == 3, "dominated": False,
+                         "distance": 0.004 if len(names) == 2 else None})
+    return table(rows, distance=pa.float64())
 
 
 def draws(ceiling: np.ndarray, half: np.ndarray, count: int = 40) -> Draws:

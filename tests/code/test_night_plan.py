@@ -221,6 +221,10 @@ def test_margin_and_lifetime_weigh_lines_and_bids_still_see_their_own_returns() 
     worth = {"alpha": 2.7, "beta": 0.5, "gamma": 0.5}
     assert whole["expected_value"] == pytest.approx(sum(r["expected_value"] * worth[x] for x, r in rows.items()))
     assert whole["expected_value"] >= whole["status_quo_value"]
+    prices = {line: f"{r['money_price'] * worth[line]:,.2f} across the lines" for line, r in rows.items()}
+    compared = {line: r["reason"] for line, r in rows.items() if " of worth, against " in r["reason"]}
+    assert compared and all(prices[line] in text for line, text in compared.items())
+    assert not any("of worth" in r["reason"] for r in plain["out.budget__line"].to_pylist())
 
 
 def test_a_line_with_a_minimum_runs_at_it_or_not_at_all() -> None:

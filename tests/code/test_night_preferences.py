@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from test_decision_jobs import D, empty, fitted_curves, history, unit
 
 from decisions.draws import Draws, as_table
 from decisions.jobs.allocate import allocate
 from moe.jobs import Night
 from moe.preferences import Interaction, ProductLines, RiskChoice
+from moe.units import LineTerms
 
 WIDE = {"max_step": 5.0, "explore": None}
 
@@ -78,3 +80,11 @@ def test_product_lines_have_a_front_and_the_night_takes_the_point_of_its_weights
     assert len(told) > 3
     assert ordered in (sorted(ordered), sorted(ordered, reverse=True))
     assert chosen["shoes"]["weight"] == 4 * chosen["bags"]["weight"]
+
+
+def test_the_front_of_a_unit_with_margins_is_of_worth_as_the_night_s_total_is() -> None:
+    lines = {"shoes": ("Alpha",), "bags": ("Beta", "Gamma")}
+    made = decided(product_lines=ProductLines(lines=lines), terms=(LineTerms(lines=("Beta",), margin=0.4),))
+    worth = sum(r["value"] for r in made["out.front__point"].to_pylist() if r["chosen"])
+    (whole,) = made["out.allocation__night"].to_pylist()
+    assert worth == pytest.approx(whole["expected_value"], rel=1e-6)

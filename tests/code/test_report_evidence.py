@@ -45,7 +45,7 @@ def test_only_a_checked_curve_shows_what_it_was_before(tmp_path: Path) -> None:
 
 def test_the_next_test_is_where_the_range_is_widest() -> None:
     data = untested(example(6))
-    assert evidence.words(data).startswith("0 of 6 curves are checked by an experiment. The others")
+    assert evidence.words(data).startswith("None of 6 curves is checked by an experiment. They are")
     errors = [r["expected_value_se"] for r in data.budgets.to_pylist()]
     widest = data.budgets.to_pylist()[errors.index(max(errors))]
     assert f"A test teaches most on {widest['line_name']}: its range is the widest." in evidence.words(data)

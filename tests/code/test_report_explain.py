@@ -217,8 +217,8 @@ def test_the_document_and_the_page_are_written_from_the_same_playbook(tmp_path: 
 def test_what_an_operator_needs_first_comes_first_and_every_link_leads_somewhere(tmp_path: Path) -> None:
     text = render(replace(example(), period=JUNE), tmp_path).read_text()
     order = re.findall(r'<section id="(\w+)"', text)
-    first = ["todo", "changes", "budgets", "apply", "settings", "pace", "forecast", "plan", "counts", "limits",
-             "criteria", "people"]
+    first = ["todo", "changes", "budgets", "apply", "settings", "pace", "ahead", "forecast", "plan", "counts", "limits",
+             "front", "criteria", "people"]
     assert order[: len(first)] == first
     assert order[-2:] == ["problems", "steps"]
     assert set(re.findall(r'<a href="#(\w+)"', text)) <= {*order, "top", *re.findall(r'id="(playbook-\w+)"', text)}

@@ -7,9 +7,8 @@ import pytest
 from _stores import D1, D2, deliver, land, row, shop
 from typer.testing import CliRunner
 
-from moe import cli, release
+from moe import cli, release, terminal
 from moe.errors import MoeError, PublishError
-from moe.terminal import out
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("home")
 def test_names_with_brackets_are_printed_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(out, "_width", 400)
+    monkeypatch.setattr(terminal.out, "_width", 400)
     unit = shop(tmp_path / "shop")
     deliver(unit, D1, [row(D1, "Brand [exact]"), row(D1, "Sale [/red]")])
     land(unit, D1)

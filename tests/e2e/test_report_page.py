@@ -144,6 +144,31 @@ def test_a_row_opens_its_waterfall(night: tuple[ReportData, Path], width: int, b
     visit.page.close()
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_the_days_ahead_and_product_lines_are_seen_and_have_their_tables(
+    night: tuple[ReportData, Path], width: int, scheme: str, browser: Browser
+) -> None:
+    visit = Visit(browser, night[1], width, scheme)
+    stacks = visit.page.locator("#ahead .stacks")
+    for stack in stacks.first.locator(".stack").all():
+        box, parts = stack.bounding_box(), [part.bounding_box() for part in stack.locator("i").all()]
+        assert box is not None and box["height"] > 10
+        assert sum(part["width"] for part in parts if part) == pytest.approx(box["width"], abs=2), "no total was set"
+    colours = [part.evaluate("e => getComputedStyle(e).backgroundColor") for part in stacks.first.locator(
+        "li:first-child i").all()]
+    assert len(set(colours)) == len(colours) == 4, "each platform has its colour"
+    front = visit.page.locator("#front svg[role=img]")
+    taken, drop = front.locator(".k-after").bounding_box(), front.locator(".k-drop")
+    assert taken is not None and taken["x"] + taken["width"] < width
+    assert drop.evaluate("e => getComputedStyle(e).fill") == "none"
+    for section in ("#ahead", "#front"):
+        visit.page.locator(f"{section} summary").first.click()
+        assert visit.page.locator(f"{section} table").first.is_visible()
+    assert visit.overflow() == 0
+    assert visit.trouble == []
+    visit.page.close()
+
+
 def test_a_scenario_can_be_picked_in_the_forecast(night: tuple[ReportData, Path], browser: Browser) -> None:
     visit = Visit(browser, night[1])
     read = visit.page.locator("#forecast-charts figcaption span").nth(2)

@@ -1,4 +1,4 @@
-// The charts by day. Colours come from the style sheet, so that light, dark and print agree with the page.
+// The charts of past days.
 (() => {
   "use strict";
 
@@ -6,11 +6,10 @@
   const place = document.getElementById("series");
   if (!place || !data.sets.length) return;
 
-  const DAY = 86400;
-  const first = Date.parse(`${data.first}T00:00:00Z`) / 1000;
+  const { DAY, ink, dayName } = byDay;
+  const first = byDay.at(data.first);
   const days = data.known.map((_, i) => first + i * DAY);
   const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const PANELS = [
     { key: "spend", title: "Spend", unit: data.currency, digits: 2, color: "--c-spend" },
     { key: "conversions", title: "Conversions", unit: "", digits: 1, color: "--c-conversions", open: true },
@@ -18,13 +17,10 @@
   ];
   if (data.orders.length) PANELS.push({ key: "orders", title: "Orders in the shop, all lines", unit: "", digits: 0, color: "--c-orders" });
 
-  const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const dayName = (t) => { const d = new Date(t * 1000); return `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]}`; };
   const fullDay = (t) => `${WEEKDAYS[new Date(t * 1000).getUTCDay()]} ${dayName(t)}`;
   const people = (v, panel) => v == null
     ? (panel.open ? "not yet known" : "–")
     : v.toLocaleString("en-US", { minimumFractionDigits: panel.digits, maximumFractionDigits: panel.digits }) + (panel.unit && ` ${panel.unit}`);
-  const short = (v) => v >= 1e6 ? `${+(v / 1e6).toPrecision(3)}M` : v >= 1e3 ? `${+(v / 1e3).toPrecision(3)}k` : `${+v.toPrecision(3)}`;
   const values = (set, panel) => panel.key === "orders" ? data.orders : set[panel.key];
 
   // Runs of days whose outcomes are not complete, as [from, to] in seconds.
@@ -61,16 +57,8 @@
     plots = [];
     place.replaceChildren();
     const runs = openRuns(chosen);
-    const width = place.clientWidth;
     for (const panel of PANELS) {
-      const figure = document.createElement("figure");
-      const caption = document.createElement("figcaption");
-      const title = document.createElement("strong");
-      const read = document.createElement("span");
-      title.textContent = panel.title;
-      caption.append(title, read);
-      figure.append(caption);
-      place.append(figure);
+      const [figure, read] = byDay.framed(place, panel.title);
       const ys = values(chosen, panel);
       const rest = () => {
         const last = ys.findLastIndex((v) => v != null);
@@ -78,27 +66,15 @@
       };
       rest();
       if (!ys.some((v) => v != null)) continue;
-      const axis = {
-        stroke: ink("--muted"), font: "11px system-ui, sans-serif", ticks: { show: false },
-        grid: { stroke: ink("--line"), width: 1 },
-      };
-      const plot = new uPlot({
-        width, height: 150, padding: [8, 12, 0, 0], legend: { show: false },
-        cursor: { sync: { key: "days" }, y: false, drag: { x: false, y: false } },
-        scales: { x: { time: false, range: () => [days[0] - DAY / 2, days.at(-1) + DAY / 2] }, y: { range: (u, lo, hi) => [0, hi > 0 ? hi * 1.08 : 1] } },
-        axes: [
-          { ...axis, grid: { show: false }, size: 26, space: 64, incrs: [1, 2, 7, 14, 28].map((n) => n * DAY), values: (u, at) => at.map(dayName) },
-          { ...axis, size: 46, space: 38, values: (u, at) => at.map(short) },
-        ],
+      const label = `${panel.title} by day, ${chosen.name}, ${dayName(days[0])} to ${dayName(days.at(-1))}; the last 14 days stand in a table below`;
+      plots.push(byDay.plot(figure, label, "days", days, [ys], {
+        height: 150,
         series: [{}, { stroke: ink(panel.color), width: 1.75, points: { show: days.length < 3, size: 5 }, fill: ink(`${panel.color}-fill`) }],
         hooks: {
           drawClear: [shade(panel.open ? runs : [])],
           setCursor: [(u) => { const i = u.cursor.idx; if (i == null) rest(); else read.textContent = `${fullDay(days[i])}: ${people(ys[i], panel)}`; }],
         },
-      }, [days, ys], figure);
-      plot.root.setAttribute("role", "img");
-      plot.root.setAttribute("aria-label", `${panel.title} by day, ${chosen.name}, ${dayName(days[0])} to ${dayName(days.at(-1))}; the last 14 days stand in a table below`);
-      plots.push(plot);
+      }));
     }
     tabulate();
   }
@@ -134,7 +110,5 @@
   data.sets.forEach((set, i) => pick.add(new Option(set.name, i)));
   pick.addEventListener("change", () => { chosen = data.sets[pick.value]; draw(); });
 
-  let width = 0;
-  new ResizeObserver(() => { if (place.clientWidth !== width) { width = place.clientWidth; draw(); } }).observe(place);
-  for (const query of ["print", "(prefers-color-scheme: dark)"]) matchMedia(query).addEventListener("change", draw);
+  byDay.keepDrawn(place, draw);
 })();
