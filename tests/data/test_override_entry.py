@@ -195,7 +195,7 @@ def test_a_line_is_known_by_its_newest_name(unit: Unit) -> None:
     days = [{"line_id": "a / brand", "line_name": name, "platform": "x", "business_date": day, "spend": Decimal(1)}
             for name, day in (("Launch", D1), ("Brand", D1 - timedelta(days=1)))]
     stored("marts.ad_performance__line_day", D1, days)
-    assert "on a / brand" in moe(unit, "cap", "launch", "5", "--until", "2026-03-09", *SIGNED)
+    assert "on Launch (a / brand)" in moe(unit, "cap", "launch", "5", "--until", "2026-03-09", *SIGNED)
 
 
 def test_a_dry_run_says_it_and_writes_nothing(unit: Unit) -> None:
