@@ -21,6 +21,7 @@ from serving.problems import Problem, ServingError
 CHALLENGE = {"www-authenticate": 'Bearer realm="serving"'}
 OPEN = "open"
 "The key id of a service without keys."
+MOST_DAYS = 3_650
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -46,6 +47,8 @@ def add(path: Path, key_id: str, days: float) -> str:
     """Make a key, keep its hash, and return the key: it is told once."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", key_id):
         raise ServingError(f"'{key_id}' is no id", "use letters, digits, dot, dash and underscore, 64 at most")
+    if not 0 < days <= MOST_DAYS:
+        raise ServingError(f"a key cannot hold for {days:g} days", f"give --days above 0, up to {MOST_DAYS}")
     kept = load(path) if path.exists() else []
     if any(key.id == key_id for key in kept):
         raise ServingError(f"a key {key_id} exists", "choose another id, or `python -m serving keys revoke` it first")

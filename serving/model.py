@@ -88,8 +88,8 @@ class Model:
 
     def _refuse(self, version: str | None, fault: str, history: Mapping[str, float]) -> None:
         if fault != self.live.fault:
-            log.error("model %s is refused: %s; %s answers on", version, fault,
-                      self.live.version or "historical rates")
+            named = "the pointer" if version is None else f"model {version}"
+            log.error("%s is refused: %s; %s answers on", named, fault, self.live.version or "historical rates")
         self._metrics.refused.set(1)
         self.live = replace(self.live, fault=fault, pointer_version=version,
                             history=self.live.history or history or None)

@@ -124,4 +124,4 @@ class Predictor:
 
 
 def _interval(rate: float, bounds: tuple[float, float, float] | None) -> Interval | None:
-    return None if bounds is None else Interval(bounds[0], rate * bounds[1], rate * bounds[2])
+    return None if bounds is None else Interval(bounds[0], rate * bounds[1], min(rate * bounds[2], 1.0))

@@ -152,6 +152,13 @@ def test_a_broken_key_file_keeps_the_old_keys(tmp_path: Path) -> None:
     assert held.check({b"x-api-key": made.encode()}) == "ops"
 
 
+@pytest.mark.parametrize("days", [0, -1, 4_000, float("nan"), float("inf")])
+def test_a_key_that_would_never_hold_or_for_ever_is_refused(tmp_path: Path, days: float) -> None:
+    with pytest.raises(ServingError, match="cannot hold for"):
+        keys.add(tmp_path / "keys.json", "ops", days)
+    assert not (tmp_path / "keys.json").exists()
+
+
 @pytest.mark.parametrize("key_id", ["", "a b", "x" * 65])
 def test_an_id_that_is_none_is_refused(tmp_path: Path, key_id: str) -> None:
     with pytest.raises(ServingError, match="is no id"):

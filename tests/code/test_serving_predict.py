@@ -139,10 +139,11 @@ def test_a_large_batch_leaves_the_loop_free() -> None:
 
 def test_intervals_are_factors_of_the_rate_and_null_where_none_is_stated() -> None:
     state = live(Graph())
-    [found] = predict(state, rows(state, 4.0))
-    interval = found.confidence_interval
-    assert interval and (interval.level, interval.lower, interval.upper) == (0.9, 4.0, 16.0)
-    assert found.conversion_rate_confidence_interval is None
+    for clicks, lower, upper in ((0.125, 0.125, 0.5), (0.375, 0.375, 1.0)):  # no rate is above 1
+        [found] = predict(state, rows(state, clicks))
+        interval = found.confidence_interval
+        assert interval and (interval.level, interval.lower, interval.upper) == (0.9, lower, upper)
+        assert found.conversion_rate_confidence_interval is None
 
 
 def test_a_graph_that_breaks_is_fallen_back_from_and_a_row_it_cannot_read_is_refused() -> None:
