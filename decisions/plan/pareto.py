@@ -73,9 +73,10 @@ def front(
         chosen = asked.at(np.array([weights[name] for name in names]))
     else:
         chosen = asked.at(1 / ranges)
-    same = [p for p in found if np.array_equal(p.plan.cents, chosen.plan.cents)]
-    found = sorted(_marked([*found, *([] if same else [chosen])]), key=lambda point: tuple(-_values(point)))
-    taken = next(p for p in found if np.array_equal(p.plan.cents, chosen.plan.cents))
+    # A point with the same plan gives way, so that the one that is taken has the weights that were asked for.
+    others = [p for p in found if not np.array_equal(p.plan.cents, chosen.plan.cents)]
+    found = sorted(_marked([*others, chosen]), key=lambda point: tuple(-_values(point)))
+    taken = next(p for p in found if p.plan is chosen.plan)
     alone, left = (dict(zip(names, ends.tolist(), strict=True)) for ends in (best, worst))
     return Front(found, taken, alone, left, distance)
 

@@ -57,7 +57,7 @@ def test_one_day_agrees_with_the_closed_form_and_with_the_bounds_that_explain_it
     model = build(it.problem)
     assert model.lower[0].tolist() == it.bounds.lower_cents[model.order].tolist()
     assert np.minimum(model.upper[0], 10**13).tolist() == it.bounds.upper_cents[model.order].tolist()
-    cents = solved(it)[0].cents[0]
+    cents = solved(it).cents[0]
     assert cents.sum() == round(total * 100)
     status_quo = it.status_quo(int(cents.sum()))
     peer = closed_form(it.curves, int(cents.sum()), it.bounds.lower_cents, it.bounds.upper_cents, status_quo)
@@ -80,7 +80,7 @@ def july(kind: str = "monthly_total", amount: str = "31000.00", **terms: Any) ->
 
 
 def totals(it: Asked) -> list[int]:
-    return [int(day) for day in solved(it)[0].cents.sum(axis=1)]
+    return [int(day) for day in solved(it).cents.sum(axis=1)]
 
 
 def test_the_plan_has_seven_days_of_which_the_first_is_tomorrows_budget() -> None:
@@ -116,7 +116,7 @@ def test_a_plan_ends_with_its_period_and_spends_it_to_the_cent() -> None:
     total = spent + Decimal("2999.99")
     it = ask(night, past, CURVES, empty("out.budget__line"), said_of([july(amount=f"{total:.2f}")]))
     assert it.problem.days == 3 and "3 days ahead, to the end of the month" in " ".join(it.notes)
-    assert solved(it)[0].cents.sum() == 299_999
+    assert solved(it).cents.sum() == 299_999
 
 
 def test_an_overspent_month_goes_down_to_the_floors_and_says_so() -> None:
@@ -125,10 +125,10 @@ def test_an_overspent_month_goes_down_to_the_floors_and_says_so() -> None:
     past = pa.Table.from_pylist(rows, schema=history().schema)
     night = Night(unit(**spent), D + timedelta(days=10))
     it = ask(night, past, CURVES, empty("out.budget__line"), said_of([july(amount="100.00")]))
-    assert solved(it)[0].cents.tolist() == [[2_000] * 3] * 7
+    assert solved(it).cents.tolist() == [[2_000] * 3] * 7
     assert any("overspent by" in note and "floors are spent" in note for note in it.notes)
     none = ask(Night(unit(), night.date), past, CURVES, empty("out.budget__line"), said_of([july(amount="100.00")]))
-    assert solved(none)[0].cents.sum() == 0 and any("nothing is spent" in note for note in none.notes)
+    assert solved(none).cents.sum() == 0 and any("nothing is spent" in note for note in none.notes)
 
 
 def test_a_quarter_rules_until_a_month_does() -> None:
@@ -181,7 +181,7 @@ TARGET = {"low": "300.00", "high": "1500.00"}
 
 def returned(it: Asked) -> tuple[float, float]:
     """Spend and expected value of the whole plan."""
-    plan = solved(it)[0]
+    plan = solved(it)
     return float(plan.cents.sum()) / 100, plan.value
 
 
@@ -203,7 +203,7 @@ def test_a_marginal_return_spends_to_it_and_profit_is_where_a_unit_brings_one() 
     for goal, price in (({"kind": "marginal_return", "value": "1.5"}, 1.5), ({"kind": "profit"}, 1.0)):
         it = asked(target=TARGET | {"low": "0.00", "high": "9000.00"} | goal, max_step=5.0, line_cap=None,
                    explore=None)
-        plan = solved(it)[0]
+        plan = solved(it)
         slope = it.curves.marginal(plan.cents[0] / 100)
         assert slope[plan.cents[0] > 0] == pytest.approx(price, rel=1e-2)
         made = decided(Night(unit(target=TARGET | goal), D))["out.allocation__night"].to_pylist()[0]
@@ -248,8 +248,8 @@ def decided_from(had: dict[str, str], **budget: Any) -> dict[str, dict[str, Any]
 def test_a_budget_stays_where_the_data_support_it() -> None:
     free, kept = asked(max_step=1.0), asked(max_step=1.0, explore=0.0)
     most = np.ceil(kept.curves.spend_high * 100)
-    assert (solved(free)[0].cents[0] > most).any()
-    assert (solved(kept)[0].cents[0] <= np.maximum(most, kept.bounds.lower_cents)).all()
+    assert (solved(free).cents[0] > most).any()
+    assert (solved(kept).cents[0] <= np.maximum(most, kept.bounds.lower_cents)).all()
     rows = decided(Night(unit(max_step=1.0, explore=0.0), D))["out.budget__line"].to_pylist()
     assert any("the data do not support more yet" in r["reason"] for r in rows)
     far = asked(max_step=5.0, explore=0.0, total="5000.00", line_cap=None)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from moe import ledger, nightly, publish
 from moe.cli import app
-from moe.terminal import plain
+from moe.terminal import out, plain
 
 NIGHT = date(2026, 6, 30)
 NAME = "[shoes] and [/x]"
@@ -30,7 +30,8 @@ def test_an_error_is_printed_whole() -> None:
     assert f"{NAME}.yml" in done.stderr.replace("\n", "") and "What to do: give the path" in done.stderr
 
 
-def test_a_table_shows_names_whole(home: Path) -> None:
+def test_a_table_shows_names_whole(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out, "_width", 200)
     ledger.append({"job": "land", "unit": "advertiser", "date": str(NIGHT), "status": "failed", "rows_out": {},
                    "seconds": 1.0, "code": "c", "reason": f"no campaign {NAME}"})
     said = moe("ledger")
