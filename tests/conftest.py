@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from moe import units
@@ -14,6 +15,11 @@ pytest_plugins = ["services"]
 # A test's Java lives for seconds: the optimising compiler would cost more than it gives. Session and 20 small jobs take
 # 24 s of processor time instead of 47 s. Java's own variable, so that every process that a test starts has it too.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+# A test's time says more of the machine than of the code. All else is as hypothesis has it: under CI=true the same
+# examples every time.
+hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 LONGEST = ("test_backfill", "test_real_nights", "test_kill_night", "test_spark_cluster", "test_dbt_on_spark",
            "test_loop_dags", "test_kill", "test_spark_jobs", "test_terraform", "test_up", "test_reconciliation")

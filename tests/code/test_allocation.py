@@ -44,7 +44,7 @@ def problems(draw, min_lines=1, max_lines=40):
 
 
 @given(problems())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_total_bounds_and_proof(problem):
     curves, total, lower, upper = problem
     result = allocate(curves, total, lower, upper)
@@ -60,7 +60,7 @@ def test_total_bounds_and_proof(problem):
 
 
 @given(problems())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_pair_of_lines_would_swap_money(problem):
     """The optimality condition itself, without the code's dual: moving a unit must not help."""
     curves, total, lower, upper = problem
@@ -75,7 +75,7 @@ def test_no_pair_of_lines_would_swap_money(problem):
 
 
 @given(problems(min_lines=2), st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_never_worse_than_the_scaled_status_quo(problem, data):
     curves, total, lower, upper = problem
     previous = np.array(data.draw(st.lists(st.integers(0, 10**6), min_size=lower.size, max_size=lower.size)))
@@ -122,7 +122,7 @@ def test_status_quo_keeps_proportions():
 
 
 @given(problems(min_lines=2))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_order_of_lines_does_not_matter(problem):
     curves, total, lower, upper = problem
     random = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_the_order_of_lines_does_not_matter(problem):
 
 
 @given(problems(), st.integers(0, 39), st.integers(1, 10**6))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_higher_cap_never_costs(problem, line, more):
     curves, total, lower, upper = problem
     raised = upper.copy()
@@ -147,7 +147,7 @@ def test_a_higher_cap_never_costs(problem, line, more):
 
 
 @given(st.integers(2, 25), st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_agrees_with_a_general_solver(n, seed, fill):
     """In units of each line's k and with room in every bound, as Clarabel 0.11 may give up otherwise."""
     random = np.random.default_rng(seed)
@@ -232,7 +232,7 @@ def test_overrides_win_over_steps_and_the_minimum():
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 3))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_steps_widen_by_the_smallest_factor(seed, scale):
     random = np.random.default_rng(seed)
     previous = random.integers(0, 10**6, 12) * (random.random(12) < 0.8)
@@ -347,7 +347,7 @@ def test_reasons_say_why():
 
 
 @given(problems(min_lines=2), st.floats(0.5, 2))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_every_reason_agrees_with_the_move(problem, scale):
     curves, total, lower, upper = problem
     previous = scaled_status_quo(lower + 1, total, lower, upper)

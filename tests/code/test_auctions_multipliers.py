@@ -27,7 +27,7 @@ def wanted(draw):
 
 
 @given(wanted())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_percentages_are_in_range_and_bids_are_what_the_platform_would_make_of_them(problem) -> None:
     bid, clicks, levels = problem
     made = multipliers(bid, clicks, levels)

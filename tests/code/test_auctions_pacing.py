@@ -49,7 +49,7 @@ def test_a_step_of_demand_is_paced_out_without_swinging(after: float) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.floats(0, 0.7), st.floats(100, 1e6))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_cap_holds_and_what_can_be_spent_is(seed: int, level: float, noise: float, budget: float) -> None:
     spend, _ = run(Pacer(budget, demand_plan(), PRICES), np.full(TICKS, level), noise, seed)
     assert spend.sum() <= budget * (1 + 1e-12)

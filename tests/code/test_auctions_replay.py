@@ -45,7 +45,7 @@ def by_hand(log: AuctionLog, bid: np.ndarray, budget: int, first_price: bool) ->
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 20_000), st.booleans())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_the_count_is_that_of_an_auctioneer_who_goes_one_by_one(seed: int, budget: int, first_price: bool) -> None:
     log = made_log(seed)
     bid = np.random.default_rng(seed + 1).integers(0, 120, len(log))

@@ -90,7 +90,7 @@ def test_bad_counts_are_refused(n, y):
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.floats(0.001, 1)), min_size=2, max_size=12), st.integers(-90, 0),
        st.integers(0, 900))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_percentages_are_whole_in_range_and_keep_the_spend(given_, least, most):
     factor, share = np.array(given_).T
     share = share / share.sum()

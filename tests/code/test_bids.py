@@ -35,7 +35,7 @@ def spend_of(auction, bid):
 
 
 @given(auctions())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_limits_and_budgets_hold(auction):
     result = bids(**auction)
     line, budget = auction["line"], auction["budget_cents"]
@@ -54,7 +54,7 @@ def test_limits_and_budgets_hold(auction):
 
 
 @given(auctions())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_paced_line_spends_what_it_may(auction):
     """No larger factor fits: a line lowered by its budget would pass it with bids a thousandth higher."""
     auction["bid_floor"] = np.zeros_like(auction["bid_floor"])
@@ -70,7 +70,7 @@ def test_a_paced_line_spends_what_it_may(auction):
 
 
 @given(auctions(), st.integers(0, 39), st.floats(1, 5))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_higher_conversion_rate_never_lowers_the_bid(auction, row, factor):
     row %= auction["line"].size
     before = bids(**auction).bid[row]
@@ -79,7 +79,7 @@ def test_a_higher_conversion_rate_never_lowers_the_bid(auction, row, factor):
 
 
 @given(auctions(), st.floats(1, 5))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_higher_shadow_price_never_raises_a_bid_that_no_budget_limits(auction, factor):
     auction["budget_cents"][:] = 10**9
     before = bids(**auction)
@@ -98,7 +98,7 @@ def landscape_of(auction, seed):
 
 
 @given(auctions(), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_limits_and_budgets_hold_on_landscapes(auction, seed):
     given = landscape_of(auction, seed)
     result = bids(**auction, landscape=given)
@@ -117,7 +117,7 @@ def test_limits_and_budgets_hold_on_landscapes(auction, seed):
 
 
 @given(auctions(), st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.integers(0, 10**6))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_higher_bid_never_wins_or_pays_less(auction, seed, low, more):
     given, m = landscape_of(auction, seed), auction["line"].size
     (clicks, cost), (most, dearest) = (given.at(np.full(m, bid)) for bid in (low, low + more))
@@ -179,7 +179,7 @@ def test_bad_input_is_refused(wrong, message):
 
 
 @given(auctions(), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_first_price_bid_keeps_more_than_any_other_and_its_line_s_budget(auction, seed):
     auction["bid_floor"] = np.zeros_like(auction["bid_floor"])
     given = landscape_of(auction, seed)
@@ -200,7 +200,7 @@ def test_a_first_price_bid_keeps_more_than_any_other_and_its_line_s_budget(aucti
 
 
 @given(auctions(), st.floats(0.5, 1.5))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_correction_moves_bids_within_cap_floor_worth_and_budget(auction, factor):
     before, after = bids(**auction), bids(**auction, correction=factor)
     line, budget = auction["line"], auction["budget_cents"]

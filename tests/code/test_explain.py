@@ -144,7 +144,7 @@ def test_without_yesterday_s_curves_all_of_it_is_data() -> None:
     assert list(told(asked(), Yesterday(np.full(N, 50_000), None))) == ["new_data"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), change=st.integers(0, 10_000))
 def test_amounts_add_up_to_the_cent_whatever_the_night_is_like(seed: int, change: int) -> None:
     tonight, random = any_problem(seed), np.random.default_rng(change)

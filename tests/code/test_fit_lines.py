@@ -200,7 +200,7 @@ def test_missing_history_is_refused():
         simple(world.history())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SHAPES), st.sampled_from(CARRIES))
 def test_any_rows_give_finite_curves(seed, shape, carry):
     """Few lines, few days, gaps, pauses, tiny and huge spends, refunds, days without a known outcome."""

@@ -42,7 +42,7 @@ def test_weibull_kernels_are_robyns():
     assert np.allclose(kernel("weibull_cdf", at)[0][:, 0], kept / kept.sum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(SHAPES), st.sampled_from(CARRIES), st.integers(0, 2**32 - 1))
 def test_the_jacobian_is_the_slope_of_the_log_mean(shape, carry, seed):
     random = np.random.default_rng(seed)

@@ -167,7 +167,7 @@ def test_far_days_are_less_sure_than_near_ones() -> None:
     assert relative[:2].mean() < 0.8 * relative[20:].mean()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations(range(6)), st.integers(0, 3))
 def test_the_same_inputs_give_the_same_paths_in_any_order_of_lines(order: list[int], seed: int) -> None:
     past, ahead, curves, _ = world(seed=seed, days=40)

@@ -45,7 +45,7 @@ def asked(
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.2, 1.0]), st.floats(0.4, 2.0), st.integers(0, 4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_one_day_agrees_with_the_closed_form_and_with_the_bounds_that_explain_it(
     seed: int, step: float, scale: float, said: int
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_quarter_rules_until_a_month_does() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([date(2026, 7, 1), date(2026, 9, 1), date(2027, 2, 1)]))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_held_to_a_month_no_platform_rule_can_carry_it_over(seed: int, first: date) -> None:
     """Whatever was budgeted and delivered within the rules so far, and however platforms share the days left."""
     random = np.random.default_rng(seed)

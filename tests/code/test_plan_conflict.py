@@ -25,7 +25,7 @@ def asked(**more: object) -> Problem:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_without_any_member_of_a_conflict_the_others_can_hold(seed: int) -> None:
     random = np.random.default_rng(seed)
     made = problem(seed, most_lines=6, most_days=3)

@@ -25,7 +25,7 @@ def shares(seed: int, n: int, low: float, high: float) -> np.ndarray:
 
 
 @given(seeds, st.sampled_from([(0.0, 0.6), (-0.2, 0.4)]), st.booleans())
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_limits_hold_and_no_plan_is_above_the_bound(seed: int, ends: tuple[float, float], careful: bool) -> None:
     asked = problem(seed, most_lines=6, most_days=2)
     n, random = len(asked.names), np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def test_limits_hold_and_no_plan_is_above_the_bound(seed: int, ends: tuple[float
 
 
 @given(seeds, st.sampled_from(["mean", "cvar"]))
-@settings(deadline=None, max_examples=5, derandomize=True)
+@settings(max_examples=5, derandomize=True)
 def test_agrees_with_a_general_solver(seed: int, measure: str) -> None:
     asked = uncertain(problem(seed, most_lines=6, most_days=2), seed, 1 if measure == "mean" else 6)
     family = np.where(asked.responses[0].family == POWER, POWER, HILL)
@@ -60,7 +60,7 @@ def test_agrees_with_a_general_solver(seed: int, measure: str) -> None:
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=10, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 def test_cannibalisation_within_steps_is_concave_and_agrees(seed: int) -> None:
     """Where steps keep every line well above what others take, nothing is at its floor and the gap closes."""
     random = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def test_cannibalisation_within_steps_is_concave_and_agrees(seed: int) -> None:
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=8, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 def test_no_interaction_is_the_plain_plan_and_the_order_does_not_matter(seed: int) -> None:
     asked = replace(problem(seed, 7, 2), steps=None)
     n, order = len(asked.names), np.random.default_rng(seed).permutation(len(asked.names))
@@ -138,7 +138,7 @@ def test_a_line_that_others_eat_up_returns_nothing_and_not_less() -> None:
 
 
 @given(seeds, st.integers(1, 6))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_what_reaches_a_line_stays_within_its_ends(seed: int, n: int) -> None:
     random, matrix = np.random.default_rng(seed), shares(seed, n, -0.5, 0.5)
     made = effects(Interactions(matrix, random.integers(0, 1_000, n)), np.arange(n), 2)

@@ -30,7 +30,7 @@ def values(made: Front) -> np.ndarray:
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=10, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 def test_no_plan_lies_beyond_the_front(seed: int) -> None:
     """Any plan is below every point's bound, and no point is better for all than another."""
     asked = replace(problem(seed, 6, 2), steps=None, groups=[])

@@ -25,7 +25,7 @@ def tolerance(asked: Problem, cents: np.ndarray) -> float:
 
 
 @given(seeds, risks)
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 def test_limits_hold_to_the_cent_and_no_plan_is_worth_more_than_the_bound(seed: int, risk: Risk) -> None:
     asked = replace(uncertain(problem(seed, 8, 3), seed, 20), risk=risk)
     plan = solve(asked)
@@ -43,7 +43,7 @@ def test_limits_hold_to_the_cent_and_no_plan_is_worth_more_than_the_bound(seed: 
 
 
 @given(seeds, st.sampled_from([0.05, 0.1, 0.3, 0.55]))
-@settings(deadline=None, max_examples=5, derandomize=True)
+@settings(max_examples=5, derandomize=True)
 def test_the_mean_of_the_worst_draws_agrees_with_a_general_solver(seed: int, level: float) -> None:
     asked = uncertain(problem(seed, most_lines=5, most_days=2), seed, 8)
     made = asked.responses
@@ -58,7 +58,7 @@ def test_the_mean_of_the_worst_draws_agrees_with_a_general_solver(seed: int, lev
 
 
 @given(seeds, seeds)
-@settings(deadline=None, max_examples=6, derandomize=True)
+@settings(max_examples=6, derandomize=True)
 def test_the_order_of_lines_and_draws_does_not_matter(seed: int, other: int) -> None:
     random = np.random.default_rng(other)
     asked = uncertain(replace(problem(seed, 6, 2), steps=None), seed, 9)

@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 @example(841804460)  # whole Newton steps go round in circles
 @example(382)  # what is spent returns nothing
 @example(2559)  # the same: the bound is reached before the plan
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_limits_are_kept_to_the_cent_and_the_gap_is_small(seed: int) -> None:
     asked = problem(seed)
     plan = solve(asked)
@@ -47,7 +47,7 @@ def test_nearly_all_gaps_are_a_ten_thousandth_and_less() -> None:
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_same_problem_in_another_order_gives_the_same_cents(seed: int) -> None:
     asked = problem(seed)
     order = np.random.default_rng(seed).permutation(len(asked.names))
@@ -77,7 +77,7 @@ def test_lines_alike_get_their_odd_cents_by_name() -> None:
 
 
 @given(seeds, st.integers(1, 10**6))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_more_money_never_returns_less(seed: int, more: int) -> None:
     asked = replace(problem(seed), total=Total.daily(problem(seed).status_quo_cents.sum(axis=1)), groups=[], steps=None)
     asked = replace(asked, upper_cents=10**9)
@@ -88,7 +88,7 @@ def test_more_money_never_returns_less(seed: int, more: int) -> None:
 
 
 @given(seeds, seeds)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_bound_holds_at_any_point_and_any_prices(seed: int, other: int) -> None:
     """Weak duality asks nothing of point and prices: a plan that keeps the limits is never above it."""
     asked, random = problem(seed), np.random.default_rng(other)
@@ -109,7 +109,7 @@ def test_the_bound_holds_at_any_point_and_any_prices(seed: int, other: int) -> N
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_agrees_with_a_general_solver(seed: int) -> None:
     asked = problem(seed, most_lines=7, most_days=3)
     made = asked.responses[0]
@@ -161,7 +161,7 @@ def test_lines_that_may_be_off_against_every_choice(seed: int) -> None:
 
 @given(seeds, st.floats(0, 3))
 @example(seed=349, price=2.0)  # a power curve that is off
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price: float) -> None:
     random = np.random.default_rng(seed)
     made, minimum = response(random, 1, 5), random.integers(1_000, 6_000, 5)
@@ -194,7 +194,7 @@ def test_the_bound_of_lines_that_may_be_off_holds_at_any_price(seed: int, price:
 @given(seeds)
 @example(10287)  # an early step has nearly the best bound, far from the plan
 @example(10938)  # a flat end: spend is off by more than what it returns
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_flexible_money_stops_where_it_returns_its_price(seed: int) -> None:
     random = np.random.default_rng(seed)
     made = response(random, 2, 5)

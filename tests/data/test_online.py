@@ -21,7 +21,6 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from services import free_port, redis_server
 
@@ -398,7 +397,6 @@ values = st.one_of(st.builds(lambda v: Value(string_val=v), st.text()),
 
 
 @given(values)
-@hypothesis_settings(deadline=None)
 def test_values_are_read_as_protobuf_reads_them(message: Value) -> None:
     kind = message.WhichOneof("val")
     assert feast_format.value(message.SerializeToString()) == (getattr(message, kind) if kind else None)
@@ -411,7 +409,6 @@ def test_a_value_of_another_type_is_refused(message: Value) -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1, max_size=3))
-@hypothesis_settings(deadline=None)
 def test_entity_keys_are_those_of_feast(entity: dict[str, str]) -> None:
     message = EntityKey(join_keys=list(entity), entity_values=[Value(string_val=v) for v in entity.values()])
     names = sorted(entity)

@@ -108,7 +108,7 @@ def number(text: str, name: str) -> Decimal:
     return value if value.is_finite() else Decimal(0)
 
 
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lists=st.lists(st.lists(lines, min_size=1, max_size=40), min_size=2, max_size=2))
 def test_core_and_quarantine_are_what_was_landed(
     home: Path, tmp_path: Path, lists: list[list[dict[str, str]]]

@@ -54,7 +54,7 @@ def test_features_too_old_are_null(small: World) -> None:
 
 @given(rows=st.lists(st.tuples(st.sampled_from(["line_000", "line_001", "unknown"]), st.sampled_from("abc"),
                                st.integers(-3, 12)), min_size=1, max_size=30))
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_entity_row_comes_back_in_its_order(small: World, rows: list[tuple[str, str, int]]) -> None:
     segments = dict(zip("abc", ("new", "loyal", "nobody"), strict=True))
     frame = pd.DataFrame([(line, segments[s], cutoff(small.night(n)), i) for i, (line, s, n) in enumerate(rows)],
