@@ -26,7 +26,8 @@ define say_left_out
 	@$(if $(has_kubectl),true,echo "Left out: one test of the manifests (marker kubectl), for lack of kubectl")
 endef
 pytest = $(BIN)/python -m pytest -q -m "$(strip $(1) $(left_out))"
-# Four workers at most: each may hold a Spark session of 2 GiB. Files are begun in the order of tests/conftest.py, not, as
+# Four workers at most: each may hold a Spark session of 2 GiB. Arithmetic on one thread each, where arrays are small: more
+# threads took twice the processor time. Files are begun in the order of tests/conftest.py, not, as
 # would be usual, those of most tests first.
 spread := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -70,12 +71,12 @@ lint: setup ## ruff, mypy, import rules, SQL
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
 test: lint ## lint, then the tests, the fast ones first
-	$(call pytest,not all) tests/code
+	OMP_NUM_THREADS=1 $(call pytest,not all) $(spread) tests/code
 	$(call pytest,not all) $(spread) tests/e2e tests/data tests/model
 	$(say_left_out)
 
 test-all: lint ## every test, also the many combinations (marker all)
-	$(call pytest,all or not all) tests/code
+	OMP_NUM_THREADS=1 $(call pytest,all or not all) $(spread) tests/code
 	$(call pytest,all or not all) $(spread) tests/e2e tests/data tests/model
 	$(say_left_out)
 
