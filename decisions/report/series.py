@@ -11,18 +11,21 @@ from decisions.report.data import ReportData
 MOST_LINES = 60  # about 2 kB a line
 MOST_DAYS = 90
 MEASURES = ("spend", "conversions", "conversion_value")
+COMPLETE = 0.95
+"""Share of what a day's outcomes are projected to be in the end from which a day counts as reported."""
 
 
 def series(data: ReportData) -> dict[str, Any]:
-    """{"first": ISO date, "known": [0 | 1 a day], "sets": [{"name", "spend", …, one number or null a day}]}.
+    """{"first": ISO date, "known": [0 | 1 a day], "partly": [0 | 1 a day], "sets": [{"name", "spend", …, one number or
+    null a day}]}.
 
-    A day is known when every line's outcome is; the total of a day that is not known is null, not a part
-    of it. A platform that never reports a value adds none to the total. The first set is the total, then
-    come the lines that spent most.
+    A day is known when every line's outcome is; the total of a day that is not known is null, not a part of
+    it. Outcomes of a day that is partly known are still growing. A platform that never reports a value adds
+    none to the total. The first set is the total, then come the lines that spent most.
     """
     history = data.history
     if not history.num_rows:
-        return {"first": "", "currency": data.currency, "known": [], "sets": [], "orders": [], "lines": 0}
+        return {"first": "", "currency": data.currency, "known": [], "partly": [], "sets": [], "orders": [], "lines": 0}
     history = history.filter(pc.greater(history["business_date"], _last(history) - timedelta(days=MOST_DAYS)))
     slim = pa.table(
         {
@@ -50,10 +53,22 @@ def series(data: ReportData) -> dict[str, Any]:
         "first": first.isoformat(),
         "currency": data.currency,
         "known": [int(bool(by_day.get(d, {}).get("known_min"))) for d in everyday],
+        "partly": _partly(data.forecast, by_day, everyday),
         "sets": sets,
         "orders": _orders(data.orders, everyday),
         "lines": len(pc.unique(slim["line_id"])),
     }
+
+
+def _partly(forecast: pa.Table | None, by_day: dict[date, dict[str, Any]], everyday: list[date]) -> list[int]:
+    """Whether platforms are still to report more of a day than `COMPLETE` leaves open, by the projection of its end."""
+    open_ = set()
+    for r in [] if forecast is None else forecast.to_pylist():
+        if (r["scenario"], r["scope"], r["days"]) == ("so_far", "all", 1) and r["metric"] != "spend":
+            said = by_day.get(r["business_date"], {}).get(f"{r['metric']}_sum")
+            if said is not None and float(said) < COMPLETE * r["mean"]:
+                open_.add(r["business_date"])
+    return [int(day in open_) for day in everyday]
 
 
 def _last(history: pa.Table) -> date:

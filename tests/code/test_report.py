@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from decisions.report.actions import actions
 from decisions.report.files import csv_bytes
 from decisions.report.gain import expected_gain, response
 from decisions.report.page import header
+from decisions.report.series import series
 from decisions.report.templating import embedded
 from decisions.report.views import Action
 from tests.code.report_example import NIGHT, example, first_night, held, quarantine
@@ -281,6 +282,19 @@ def test_names_cannot_become_markup_or_script(tmp_path: Path) -> None:
     assert block is not None
     assert json.loads(block[1])["sets"][1]["name"] == evil
     assert json.loads(embedded({"a": "</script>\u2028&"})) == {"a": "</script>\u2028&"}
+
+
+def test_days_that_platforms_are_still_reporting_are_told() -> None:
+    data = example(3)
+    shown = series(replace(data, forecast=None))
+    assert not any(shown["partly"])
+    days = [date.fromisoformat(shown["first"]) + timedelta(days=i) for i, known in enumerate(shown["known"]) if known]
+    reported = dict(zip((date.fromisoformat(shown["first"]) + timedelta(days=i) for i in range(len(shown["known"]))),
+                        shown["sets"][0]["conversions"], strict=True))
+    rows = [{"scenario": "so_far", "scope": "all", "days": 1, "metric": "conversions", "business_date": day,
+             "mean": reported[day] * (1.2 if day == days[-1] else 1.02)} for day in days]
+    found = series(replace(data, forecast=pa.Table.from_pylist(rows)))["partly"]
+    assert [day for day, open_ in zip(reported, found, strict=True) if open_] == [days[-1]]
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:

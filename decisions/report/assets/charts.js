@@ -17,16 +17,17 @@
   ];
   if (data.orders.length) PANELS.push({ key: "orders", title: "Orders in the shop, all lines", unit: "", digits: 0, color: "--c-orders" });
 
+  const growing = (i, panel) => panel.open && data.partly[i] ? " so far" : "";
   const fullDay = (t) => `${WEEKDAYS[new Date(t * 1000).getUTCDay()]} ${dayName(t)}`;
   const people = (v, panel) => v == null
     ? (panel.open ? "not yet known" : "–")
     : v.toLocaleString("en-US", { minimumFractionDigits: panel.digits, maximumFractionDigits: panel.digits }) + (panel.unit && ` ${panel.unit}`);
   const values = (set, panel) => panel.key === "orders" ? data.orders : set[panel.key];
 
-  // Runs of days whose outcomes are not complete, as [from, to] in seconds.
+  // Runs of days whose outcomes are unknown or still being reported, as [from, to] in seconds.
   function openRuns(set) {
     const total = set === data.sets[0];
-    const known = days.map((_, i) => total ? data.known[i] : set.conversions[i] != null || set.spend[i] == null);
+    const known = days.map((_, i) => !data.partly[i] && (total ? data.known[i] : set.conversions[i] != null || set.spend[i] == null));
     const runs = [];
     known.forEach((k, i) => {
       if (k) return;
@@ -62,7 +63,7 @@
       const ys = values(chosen, panel);
       const rest = () => {
         const last = ys.findLastIndex((v) => v != null);
-        read.textContent = last < 0 ? "no day known yet" : `${fullDay(days[last])}: ${people(ys[last], panel)}`;
+        read.textContent = last < 0 ? "no day known yet" : `${fullDay(days[last])}: ${people(ys[last], panel)}${growing(last, panel)}`;
       };
       rest();
       if (!ys.some((v) => v != null)) continue;
@@ -72,7 +73,7 @@
         series: [{}, { stroke: ink(panel.color), width: 1.75, points: { show: days.length < 3, size: 5 }, fill: ink(`${panel.color}-fill`) }],
         hooks: {
           drawClear: [shade(panel.open ? runs : [])],
-          setCursor: [(u) => { const i = u.cursor.idx; if (i == null) rest(); else read.textContent = `${fullDay(days[i])}: ${people(ys[i], panel)}`; }],
+          setCursor: [(u) => { const i = u.cursor.idx; if (i == null) rest(); else read.textContent = `${fullDay(days[i])}: ${people(ys[i], panel)}${growing(i, panel)}`; }],
         },
       }));
     }
