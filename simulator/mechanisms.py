@@ -44,7 +44,8 @@ class Mechanisms:
     overlap: float = 0.0  # of an audience, shared with another line
     trend: float = 0.0  # log change of demand in 90 days, standard deviation between lines
     over_delivery: bool = False  # whether platforms spend a budget by the day's demand
-    chase: float = w.CHASE  # power of yesterday's demand in the planners' budgets
+    # Power of yesterday's demand in the planners' budgets; read when a world is made, since a benchmark varies it.
+    chase: float = field(default_factory=lambda: w.CHASE)
     foresight: float = 0.0  # the same of today's demand, which a planner sees coming and no report shows
     plan_noise: float = w.PLAN_NOISE  # log, the planners' levels
     budget_noise: float = w.BUDGET_NOISE  # log, the planners' days
