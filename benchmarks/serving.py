@@ -4,7 +4,7 @@
     python -m benchmarks.serving --only serving mlserver --seconds 10
 
 Trains a small model, starts each server on one core with one onnxruntime thread, checks that it answers what the
-bundle says, and loads it from another core with wrk (Debian package `wrk`). The service runs with everything on:
+bundle says, and loads it from other cores with wrk (Debian package `wrk`). The service runs with everything on:
 keys, checks, metrics, decision log. Printed: requests a second, median and 99th percentile, the processor time that
 the server spent on a request, and its memory after it. On a machine that does other work too, compare by that time.
 """
@@ -80,15 +80,15 @@ def spent(process: psutil.Process) -> tuple[float, float]:
     return sum(t.user + t.system for t in times), sum(p.memory_info().rss for p in tree) / 2**20
 
 
-def load(server: Server, rows: list[dict[str, Any]], key: str, seconds: int, core: int,
+def load(server: Server, rows: list[dict[str, Any]], key: str, seconds: int, cores: list[int],
          folder: Path) -> dict[str, float]:
-    """wrk's figures: requests, requests a second, milliseconds of the median and the 99th percentile."""
+    """wrk's figures, one thread a core: requests, requests a second, milliseconds of the median and of p99."""
     script = folder / "post.lua"
     script.write_text(f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
                       f'wrk.headers["X-API-Key"] = "{key}"\nwrk.body = [[{json.dumps(server.body(rows))}]]\n')
-    said = subprocess.run(["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency",
-                           "--timeout", "20s", "-s", script, f"http://127.0.0.1:{PORT}{server.path}"], check=True,
-                          text=True, capture_output=True).stdout
+    said = subprocess.run(["taskset", "-c", ",".join(map(str, cores)), "wrk", f"-t{len(cores)}", f"-c{CONNECTIONS}",
+                           f"-d{seconds}s", "--latency", "--timeout", "20s", "-s", script,
+                           f"http://127.0.0.1:{PORT}{server.path}"], check=True, text=True, capture_output=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         sys.exit(f"{server.name} failed requests:\n{said}")
     units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[s.name for s in SERVERS], default=[s.name for s in SERVERS])
     parser.add_argument("--seconds", type=int, default=8)
-    parser.add_argument("--cores", nargs=2, type=int, default=(0, 1), help="of the server, and of the load")
+    parser.add_argument("--cores", nargs="+", type=int, default=[0, 1, 2], help="of the server, and those of the load")
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is missing: apt-get install wrk")
@@ -154,10 +154,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["MOE_HOME"] = home  # a store of its own for the model
         settings.cache_clear()
-        measure(chosen, Path(home), arguments.seconds, *arguments.cores)
+        measure(chosen, Path(home), arguments.seconds, arguments.cores[0], arguments.cores[1:])
 
 
-def measure(chosen: list[Server], home: Path, seconds: int, core: int, of_load: int) -> None:
+def measure(chosen: list[Server], home: Path, seconds: int, core: int, of_load: list[int]) -> None:
     folder = model()
     bundle, key_file = Bundle.load(folder), home / "keys.json"
     key = keys.add(key_file, "benchmark", 1)

@@ -6,18 +6,15 @@
 import asyncio
 import json
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from serving import lookup
 from serving.answers import Prediction
 from serving.bundle import BundleError
-from serving.log import Decision, DecisionLog
 from serving.lookup import Lookup, LookupFailed
 from serving.metrics import Metrics
 from serving.model import Live
@@ -219,48 +216,3 @@ def test_a_store_that_is_slow_is_not_waited_for(store: Store) -> None:
     [found] = predict(state, rows(state, None, entity="a"), Lookup("x", 0.05))
     assert found.source == "historical_rates"
     assert "TimeoutError" in (found.reason or "")
-
-
-def decision(count: int) -> Decision:
-    made = Prediction(0.1, 0.2, None, None, "model", None, [])
-    asked = SimpleNamespace(features={"a": 1.0}, entity={"email": "a@b.c"})
-    return Decision(time.time(), "r", "ops", "0" * 16, ("a",), [asked] * count, [(1.0,)] * count, [made] * count)
-
-
-def counted(metrics: Metrics, name: str) -> float:
-    return metrics.registry.get_sample_value(f"serving_decisions_{name}_total") or 0.0
-
-
-def test_the_log_drops_and_counts_what_it_has_no_room_for_and_writes_the_rest_at_the_end(tmp_path: Path) -> None:
-    metrics = Metrics()
-    log = DecisionLog(tmp_path / "log", 10**6, 3600, 10, metrics)
-    for count in (6, 4, 1):
-        log.add(decision(count))
-    assert counted(metrics, "dropped") == 1
-    log.close()
-    [path] = (tmp_path / "log").rglob("*.parquet")
-    assert pq.read_metadata(path).num_rows == counted(metrics, "logged") == 10
-    kept = pq.read_table(path).to_pylist()[0]
-    assert (kept["features"], kept["entity"]) == ('{"a":1.0}', None)  # no bundle names such a key
-
-
-def test_a_folder_that_cannot_be_written_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = Metrics()
-    log = DecisionLog(tmp_path / "log", 1, 3600, 100, metrics)
-    put = DecisionLog._put
-    failures = iter([OSError("disk full")])
-
-    def first_fails(self: DecisionLog, table: Any) -> None:
-        if (failure := next(failures, None)) is not None:
-            raise failure
-        put(self, table)
-
-    monkeypatch.setattr(DecisionLog, "_put", first_fails)
-    log.add(decision(3))
-    end = time.monotonic() + 20
-    while not counted(metrics, "logged"):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    log.close()
-    assert metrics.registry.get_sample_value("serving_decision_files_failed_total") == 1
-    assert sum(pq.read_metadata(p).num_rows for p in (tmp_path / "log").rglob("*.parquet")) == 3
