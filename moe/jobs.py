@@ -214,6 +214,7 @@ NIGHT: tuple[Job, ...] = (
             "budgets": Read("out.budget__line"),
             "hours": Read("features.hour_traffic__line_block", "deliveries", days=42, optional=True),
             "ads": Read(ADS, "as_of", days=60),
+            "inventory": Read("core.inventory__level_day", "as_of", days=60, optional=True),
             "before": Read("out.bid_multiplier__line_dimension", "before", optional=True),
         },
         writes=("out.bid_multiplier__line_dimension",),

@@ -20,6 +20,7 @@ _ADDED = {
                                     "conversion_value_original"),
     "core.bid_landscape__bid": ("source", "line_id", "line_name", "currency_original", "spend_original",
                                 "bid_original"),
+    "core.inventory__level_day": ("source", "line_id", "line_name"),
     "core.order__order": ("currency_original", "order_value_original"),
     "core.applied_setting__entity_day": ("source",),
 }

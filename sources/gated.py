@@ -79,7 +79,8 @@ def gate(source: str, mapping: Mapping, delivery: Delivery, night: Night) -> Gat
         done.rows = _clean(connection, mapping.target, target, faults[main.name])
         if strange := strange_campaigns(mapping, done.rows, night):
             done.findings[main.label, "unknown_campaign", "campaign_id"] = strange
-        happened = mapping.fills != "core.bid_landscape__bid"  # simulated spend is nobody's
+        # Simulated spend is nobody's, and a breakdown's rows stand in the report too.
+        happened = mapping.fills not in ("core.bid_landscape__bid", "core.inventory__level_day")
         done.quarantine = pa.concat_tables([
             quarantine(connection, source, file, faults[name], measured=happened and name == mapping.main)
             for name, file in delivery.files.items()

@@ -24,9 +24,9 @@ from sources.core import mapped_terms
 from sources.files import quoted
 from sources.typed import typed
 
-ROWS = ("core.ad_performance__ad_day", "core.bid_landscape__bid", "core.web_event__event", "core.order__order",
-        "core.override__override", "core.experiment__test", "core.market_signal__day", "core.criterion__campaign",
-        "core.applied_setting__entity_day")
+ROWS = ("core.ad_performance__ad_day", "core.bid_landscape__bid", "core.inventory__level_day",
+        "core.web_event__event", "core.order__order", "core.override__override", "core.experiment__test",
+        "core.market_signal__day", "core.criterion__campaign", "core.applied_setting__entity_day")
 """The core tables that mappings fill."""
 
 

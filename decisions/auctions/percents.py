@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+LEAST, MOST = -90, 900
+"What platforms take, in whole percent."
 SPEND_POWER = 2.0
 """Spend grows with at most this power of the bid: clicks in proportion to it, each at the bid. Where clicks or their
 price grow by less, percentages that hold the spend under this power hold it too (the mean of powers)."""

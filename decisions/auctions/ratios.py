@@ -7,7 +7,6 @@ gamma-Poisson form). Where groups differ by no more than chance, the variance is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,6 @@ from scipy.special import gammaln
 from scipy.stats import gamma
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-ROUNDS = 8
 LEAST_SHAPE, MOST_SHAPE = 0.5, 1e6
 
 
@@ -45,11 +42,6 @@ def shrunk_ratios(events: ArrayLike, expected: ArrayLike) -> Ratios:
     return Ratios((y + shape) / (e + shape), np.asarray(low), np.asarray(high), shape)
 
 
-def _none(groups: int) -> Ratios:
-    one = np.ones(groups)
-    return Ratios(one, one, one, MOST_SHAPE)
-
-
 def _shape(y: FloatArray, e: FloatArray) -> float:
     """The gamma's shape of the largest marginal likelihood: counts are then negative binomial."""
 
@@ -64,24 +56,3 @@ def _shape(y: FloatArray, e: FloatArray) -> float:
     at = int(np.argmin([loss(s) for s in starts]))
     near = (starts[max(at - 1, 0)], starts[min(at + 1, 14)])
     return float(np.exp(minimize_scalar(loss, bounds=near, method="bounded").x))
-
-
-def factors(events: ArrayLike, expected: ArrayLike, levels: Mapping[str, ArrayLike]) -> dict[str, Ratios]:
-    """Factors of several dimensions at once (segment, placement, hour block, …), so that none takes what another
-    explains.
-
-    Rows (m,): `events`, `expected` by a base rate, and of each dimension its level, codes from 0. Each dimension's
-    ratios are fitted to what is expected with the others' factors, in turn, until they rest (backfitting).
-    """
-    y, base = np.asarray(events, dtype=np.float64), np.asarray(expected, dtype=np.float64)
-    codes = {name: np.asarray(level, dtype=np.int64) for name, level in levels.items()}
-    if any(c.shape != y.shape or (c < 0).any() for c in codes.values()):
-        raise ValueError("every dimension needs one level, a code from 0, a row")
-    found = {name: _none(int(c.max(initial=-1)) + 1) for name, c in codes.items()}
-    for _ in range(ROUNDS):
-        for name, code in codes.items():
-            others = [found[o].ratio[codes[o]] for o in codes if o != name]
-            groups = found[name].ratio.size
-            given = base * np.prod(others, axis=0)
-            found[name] = shrunk_ratios(np.bincount(code, y, groups), np.bincount(code, given, groups))
-    return found

@@ -1,9 +1,11 @@
-"""The job `multipliers`: by how much a line's bids change by hour block and placement, where later dates show it.
+"""The job `multipliers`: by how much a line's bids change by hour block, placement, domain and ad position, where later
+dates show it.
 
-An hour block's conversions are the site's (features.hour_traffic__line_block), a placement's the platform's own. A
+An hour block's conversions are the site's (features.hour_traffic__line_block), the others' the platform's own. A
 percentage is made where the platform takes one for the dimension and the placement is no part of the line itself.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -12,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from decisions.auctions.evidence import effect
-from decisions.auctions.multipliers import LEAST, MOST
-from decisions.auctions.percents import percents
+from decisions.auctions.evidence import Effect, effect
+from decisions.auctions.percents import LEAST, MOST, percents
 from decisions.rows import table_of
 from moe.jobs import Night
 
 MULTIPLIERS = "out.bid_multiplier__line_dimension"
-HOURS, PLACEMENTS = "hour_block", "placement"
-NOT_TAKEN = {"google_ads": {PLACEMENTS}, "meta_ads": {HOURS, PLACEMENTS}}
+HOURS, PLACEMENTS, DOMAINS, POSITIONS = "hour_block", "placement", "domain", "ad_position"
+PLACES = {PLACEMENTS, DOMAINS, POSITIONS}
+NOT_TAKEN = {"google_ads": {PLACEMENTS, POSITIONS}, "meta_ads": {HOURS, PLACEMENTS, DOMAINS, POSITIONS}}
 """Google reports the network as placement, which has no percentage; Meta schedules hours, on or off, and no bids."""
+MOST_LEVELS = 200
+"Of a dimension, by clicks: bids on the many small domains stay as they are, and count for nothing here."
 PERIOD_DAYS, PERIODS = 7, 6
 LEAST_PERIODS = 2
 "One to learn from and a later one to judge by."
@@ -40,16 +45,20 @@ class Counts:
 
 
 def multipliers(
-    night: Night, bids: pa.Table, budgets: pa.Table, hours: pa.Table, ads: pa.Table, before: pa.Table
+    night: Night, bids: pa.Table, budgets: pa.Table, hours: pa.Table, ads: pa.Table, inventory: pa.Table,
+    before: pa.Table,
 ) -> dict[str, pa.Table]:
     """Rows of out.bid_multiplier__line_dimension: every level of each line and dimension with a percentage."""
     platform = {r["line_id"]: r["platform"] for r in budgets.to_pylist()}
     lines = sorted(platform)
     limits = _Limits(bids, night)
+    counted = (_by_hour(hours, lines), None if PLACEMENTS in night.unit.line else _by_placement(ads, lines),
+               _by_inventory(DOMAINS, inventory, lines), _by_inventory(POSITIONS, inventory, lines))
+    known = [(counts, effect(counts.clicks, counts.conversions)) for counts in counted
+             if counts is not None and len(counts.clicks) >= LEAST_PERIODS]
     found = []
-    for counts in (_by_hour(hours, lines), None if PLACEMENTS in night.unit.line else _by_placement(ads, lines)):
-        if counts is not None and len(counts.clicks) >= LEAST_PERIODS:
-            found += list(_stated(counts, lines, platform, limits))
+    for line in _lines(known, lines, platform, limits):
+        found += list(_stated(line, limits))
     rows = found + list(_taken_back(before, found, limits))
     for row in rows:
         row |= {"line_name": limits.name[row["line_id"]], "business_date": night.decided_day}
@@ -83,32 +92,52 @@ class _Limits:
         self.most[line] *= 1 + Decimal(int(made.max())) / 100
 
 
-def _stated(
-    counts: Counts, lines: list[str], platform: dict[str, str], limits: _Limits
-) -> Iterator[dict[str, Any]]:
-    """The levels of the lines whose percentage gains on later dates, is taken by the platform, and is not 0."""
-    found = effect(counts.clicks, counts.conversions)
-    clicks, conversions = counts.clicks.sum(axis=0), counts.conversions.sum(axis=0)
-    for i in np.flatnonzero(found.stated):
-        line = lines[i]
-        if line not in limits.least or counts.dimension in NOT_TAKEN.get(platform[line], set()):
-            continue
-        share = clicks[i] / clicks[i].sum()
-        least, most = limits.of(line)
-        made = percents(found.factor[i], share, least, most)
-        if not made.any():
-            continue
-        limits.move(line, made)
-        rate = conversions[i].sum() / clicks[i].sum()
-        for j in np.flatnonzero(clicks[i] > 0):
-            yield {
-                "line_id": line, "dimension": counts.dimension, "level": counts.levels[j],
-                "multiplier_percent": int(made[j]), "conversion_rate": float(rate * found.factor[i, j]),
-                "clicks": int(clicks[i, j]), "conversions": float(conversions[i, j]),
-                "click_share": float(share[j]), "evidence": "line" if found.by_line[i] else "unit",
-                "held_out_gain": float(found.gain[i]),
-                "reason": _reason(float(found.factor[i, j]), bool(found.by_line[i]), int(made[j]), (least, most)),
-            }
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """A line and a dimension that is to change its bids: the line's number, counts and their effect."""
+
+    line: str
+    number: int
+    counts: Counts
+    effect: Effect
+
+
+def _lines(
+    known: list[tuple[Counts, Effect]], lines: list[str], platform: dict[str, str], limits: _Limits
+) -> Iterator[_Line]:
+    """The lines whose percentages gain on later dates and are taken by the platform: by hour, and by one of `PLACES`.
+
+    Each of these tells the same clicks apart by where they come from, so that two would count a good place twice.
+    """
+    for i, line in enumerate(lines):
+        good = [_Line(line, i, counts, effect) for counts, effect in known
+                if effect.stated[i] and line in limits.least
+                and counts.dimension not in NOT_TAKEN.get(platform[line], set())]
+        places = [one for one in good if one.counts.dimension in PLACES]
+        strongest = max(places, key=lambda one: one.effect.gain[i], default=None)
+        yield from (one for one in good if one is strongest or one not in places)
+
+
+def _stated(of: _Line, limits: _Limits) -> Iterator[dict[str, Any]]:
+    """The levels of a line, unless every percentage is 0."""
+    counts, found, i = of.counts, of.effect, of.number
+    clicks, conversions = counts.clicks.sum(axis=0)[i], counts.conversions.sum(axis=0)[i]
+    share = clicks / clicks.sum()
+    least, most = limits.of(of.line)
+    made = percents(found.factor[i], share, least, most)
+    if not made.any():
+        return
+    limits.move(of.line, made)
+    rate = conversions.sum() / clicks.sum()
+    for j in np.flatnonzero(clicks > 0):
+        yield {
+            "line_id": of.line, "dimension": counts.dimension, "level": counts.levels[j],
+            "multiplier_percent": int(made[j]), "conversion_rate": float(rate * found.factor[i, j]),
+            "clicks": int(clicks[j]), "conversions": float(conversions[j]),
+            "click_share": float(share[j]), "evidence": "line" if found.by_line[i] else "unit",
+            "held_out_gain": float(found.gain[i]),
+            "reason": _reason(float(found.factor[i, j]), bool(found.by_line[i]), int(made[j]), (least, most)),
+        }
 
 
 def _reason(factor: float, by_line: bool, percent: int, ends: tuple[int, int]) -> str:
@@ -141,16 +170,27 @@ def _by_placement(ads: pa.Table, lines: list[str]) -> Counts | None:
         if r["placement"] and r["conversions"] is not None])
 
 
+def _by_inventory(dimension: str, inventory: pa.Table, lines: list[str]) -> Counts | None:
+    """Of the dates whose conversions are reported."""
+    return _counts(dimension, lines, [
+        (r["business_date"], r["line_id"], r["level"], r["clicks"], float(r["conversions"]))
+        for r in inventory.filter(pc.equal(inventory["dimension"], dimension)).to_pylist()
+        if r["conversions"] is not None])
+
+
 def _counts(dimension: str, lines: list[str], rows: list[tuple[date, str, str, int, float]]) -> Counts | None:
     """Rows summed by week, the newest `PERIODS` that end with the newest date; None without rows or with one level."""
     at = {line: i for i, line in enumerate(lines)}
-    rows = [r for r in rows if r[1] in at]
-    levels = sorted({r[2] for r in rows})
+    size: Counter[str] = Counter()
+    for _, line, level, clicks, _ in rows:
+        size[level] += clicks if line in at else 0
+    levels = sorted(sorted(+size, key=lambda level: (-size[level], level))[:MOST_LEVELS])
+    number = {level: j for j, level in enumerate(levels)}
+    rows = [r for r in rows if r[1] in at and r[2] in number]
     if len(levels) < 2:
         return None
     newest = max(r[0] for r in rows)
     sums = np.zeros((2, PERIODS, len(lines), len(levels)))
-    number = {level: j for j, level in enumerate(levels)}
     for day, line, level, clicks, conversions in rows:
         age = (newest - day).days // PERIOD_DAYS
         if age < PERIODS:

@@ -1,4 +1,7 @@
-"""The part of the bids that goes by hour and placement: a strip of percentages for each line that has any."""
+"""The part of the bids that goes by hour and by place: a strip of percentages for each line that has any.
+
+A place is a placement, a domain or an ad position: a line's bids go by one of them.
+"""
 
 from typing import Any
 
@@ -9,8 +12,9 @@ from decisions.report.views import MOST_ROWS, Cell, Column, Row, TableView, left
 HOURS = "hour_block"
 SHADES = (5, 15, 40)  # percent from which a cell is darker
 SHOWN_BY = {"line": "its own dates", "unit": "all lines together", "none": "taken back"}
-NEEDED = ("None is made by domain or ad position: no source delivers clicks or conversions by them. One by placement "
-          "needs a platform that reports conversions by placement and takes a percentage for it.")  # fmt: skip
+PLACES = {"placement": "placement", "domain": "domain", "ad_position": "ad position"}
+NEEDED = ("One by placement, domain or ad position needs a platform that reports conversions by it and takes a "
+          "percentage for it.")  # fmt: skip
 FILE = "bid_multipliers.csv"
 
 
@@ -19,12 +23,11 @@ def words(data: ReportData) -> str:
     if data.multipliers is None:
         return ""
     rows = [r for r in data.multipliers.to_pylist() if r["evidence"] != "none"]
-    hours, places = ({r["line_id"] for r in rows if (r["dimension"] == HOURS) == by_hour} for by_hour in (True, False))
     if not rows:
-        return f"No line changes its bids by hour or placement: later dates show no gain from it. {NEEDED}"
-    made = " and ".join(
-        f"{formats.count(len(lines), 'line')} by {name}" for lines, name in ((hours, "hour"), (places, "placement"))
-        if lines)
+        return f"No line changes its bids by hour or place: later dates show no gain from it. {NEEDED}"
+    by = {name: {r["line_id"] for r in rows if r["dimension"] == dimension}
+          for dimension, name in {HOURS: "hour", **PLACES}.items()}  # fmt: skip
+    made = " and ".join(f"{formats.count(len(lines), 'line')} by {name}" for name, lines in by.items() if lines)
     return (f"Bids change for {made}, where conversions of later dates show that it gains; all other lines bid the "
             f"same all day. The percentages leave each line's expected spend where it is. {NEEDED}")
 
@@ -54,20 +57,21 @@ def by_hour(data: ReportData) -> TableView | None:
     )  # fmt: skip
 
 
-def by_placement(data: ReportData) -> TableView | None:
-    """A row a line and placement; None where there is none."""
-    rows = sorted(_rows(data, hours=False), key=lambda r: (r["line_name"], r["line_id"], r["level"]))
+def by_place(data: ReportData) -> TableView | None:
+    """A row a line and placement, domain or ad position; None where there is none."""
+    rows = sorted(_rows(data, hours=False), key=lambda r: (r["line_name"], r["line_id"], r["dimension"], r["level"]))
     if not rows:
         return None
-    shown = rows[:MOST_ROWS]
+    widest = sorted(rows, key=lambda r: -abs(r["multiplier_percent"]))[:MOST_ROWS]
+    shown = [r for r in rows if r in widest]
     return TableView(
-        id="placements-table",
-        caption="Percentages on the line's bids by placement",
-        columns=[Column("line", "Line"), Column("placement", "Placement", choose=True),
+        id="places-table",
+        caption="Percentages on the line's bids by placement, domain or ad position",
+        columns=[Column("line", "Line"), Column("by", "By", choose=True), Column("place", "Place"),
                  Column("percent", "Bids", numeric=True), Column("rate", "Conv. rate", numeric=True),
                  Column("share", "of clicks", numeric=True), Column("why", "Why")],
-        rows=[Row([Cell(r["line_name"]), Cell(r["level"]), _percent(r, sub=""), share(r["conversion_rate"], 2),
-                   share(r["click_share"], 0), Cell(r["reason"])]) for r in shown],
+        rows=[Row([Cell(r["line_name"]), Cell(PLACES[r["dimension"]]), Cell(r["level"]), _percent(r, sub=""),
+                   share(r["conversion_rate"], 2), share(r["click_share"], 0), Cell(r["reason"])]) for r in shown],
         fold=12,
         note=left_out(len(shown), len(rows), "rows", FILE),
     )  # fmt: skip

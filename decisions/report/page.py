@@ -71,7 +71,7 @@ def html(data: ReportData, csv_files: list[str], uploads: Uploads) -> str:
             bids=sections.bids(data),
             multiplier_words=multipliers.words(data),
             by_hour=multipliers.by_hour(data),
-            by_placement=multipliers.by_placement(data),
+            by_place=multipliers.by_place(data),
             people=people.views(data),
             criteria=criteria.criteria(data),
             criteria_words=criteria.words(data),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from decisions.auctions.checks import Platform, multiplier_problems
-from decisions.jobs.multipliers import TAKEN_BACK, multipliers
+from decisions.jobs.multipliers import MOST_LEVELS, TAKEN_BACK, multipliers
 from decisions.report import multipliers as section
 from decisions.report.page import html
 from decisions.report.uploads import IDENTITY, uploads
@@ -23,6 +23,7 @@ from tests.code.test_decision_jobs import decided, empty
 
 D = date(2026, 6, 30)
 TABLE, HOURS = "out.bid_multiplier__line_dimension", "features.hour_traffic__line_block"
+INVENTORY = "core.inventory__level_day"
 BLOCKS = ("00-04", "04-08", "08-12", "12-16", "16-20", "20-24")
 SHARE, SHAPE = (0.05, 0.1, 0.2, 0.25, 0.25, 0.15), (0.4, 0.6, 1.0, 1.1, 1.4, 0.9)
 PLATFORM = Platform(Decimal("0.05"), Decimal(6))
@@ -62,9 +63,11 @@ def hours(shapes: dict[str, tuple[float, ...]], seed: int = 0, days: int = 42, c
 
 
 def made(seen: pa.Table, of: pa.Table | None = None, on: pa.Table | None = None, by: Unit | None = None,
-         before: list[dict[str, Any]] = [], ads: pa.Table | None = None) -> list[dict[str, Any]]:  # noqa: B006
+         before: list[dict[str, Any]] = [], ads: pa.Table | None = None,  # noqa: B006
+         inventory: pa.Table | None = None) -> list[dict[str, Any]]:
     out = multipliers(Night(by or unit(), D), bids() if of is None else of, budgets() if on is None else on, seen,
-                      empty(ADS) if ads is None else ads, table(TABLE, before))[TABLE]
+                      empty(ADS) if ads is None else ads, empty(INVENTORY) if inventory is None else inventory,
+                      table(TABLE, before))[TABLE]
     assert set(out.column_names) == {c.name for c in contract(TABLE).columns}
     return out.to_pylist()
 
@@ -134,6 +137,53 @@ def test_placements_count_where_the_platform_reports_them_and_the_line_has_none(
     assert percent(got, "a")["video"] > 0 > percent(got, "a")["news"] and "" not in percent(got, "a")
     own = unit().model_copy(update={"line": ("campaign_id", "placement")})
     assert made(empty(HOURS), on=dsp, ads=ads, by=own) == []
+
+
+def inventory(factors: dict[str, dict[str, float]], days: int = 42, seed: int = 2) -> pa.Table:
+    """What the lines got by dimension and level, the newest two dates without conversions as yet."""
+    random, rows = np.random.default_rng(seed), []
+    for line in "abc":
+        for ago in range(days):
+            for dimension, levels in factors.items():
+                for level, factor in levels.items():
+                    clicks = int(random.poisson(400))
+                    rows.append({"source": "dsp", "account_id": "1", "business_date": D - timedelta(days=ago),
+                                 "platform": "dsp", "campaign_id": line, "line_id": line, "dimension": dimension,
+                                 "level": level, "campaign_name": line, "line_name": line, "impressions": 9 * clicks,
+                                 "clicks": clicks, "conversions": Decimal(int(random.binomial(clicks, 0.04 * factor)))
+                                 if ago > 1 else None})
+    return table(INVENTORY, rows)
+
+
+DOMAINS = {"news.example": 0.5, "video.example": 1.5, "games.example": 1.0}
+
+
+def test_domains_get_percentages_on_the_platforms_that_take_them() -> None:
+    platforms = budgets(a="dsp", b="google_ads", c="meta_ads")
+    got = made(empty(HOURS), on=platforms, inventory=inventory({"domain": DOMAINS}))
+    assert {(r["line_id"], r["dimension"]) for r in got} == {("a", "domain"), ("b", "domain")}
+    assert percent(got, "a")["news.example"] < -30 and percent(got, "a")["video.example"] > 20
+    assert got[0]["conversion_rate"] == pytest.approx(0.04, rel=0.1)  # games.example, the first by name
+    assert multiplier_problems(got, bids().to_pylist(), PLATFORM) == []
+    assert made(empty(HOURS), on=budgets(a="dsp"), inventory=inventory({"domain": dict.fromkeys(DOMAINS, 1.0)})) == []
+
+
+def test_of_domain_and_position_only_the_stronger_changes_a_line_s_bids_beside_the_hours() -> None:
+    dsp = budgets(a="dsp", b="google_ads", c="meta_ads")
+    both = {"domain": {"x": 0.9, "y": 1.1}, "ad_position": {"above the fold": 1.6, "below the fold": 0.4}}
+    got = made(hours({"a": SHAPE, "b": SHAPE}), on=dsp, inventory=inventory(both))
+    dims = {line: {r["dimension"] for r in got if r["line_id"] == line} for line in "abc"}
+    assert dims["a"] == {"hour_block", "ad_position"}
+    assert dims["b"] <= {"hour_block", "domain"} and dims["c"] == set()  # Google takes no percentage by position
+    position = {r["level"]: r["multiplier_percent"] for r in got if r["dimension"] == "ad_position"}
+    assert position["above the fold"] > 10 and position["below the fold"] < -50
+    assert multiplier_problems(got, bids().to_pylist(), PLATFORM) == []
+
+
+def test_the_many_small_domains_keep_their_bids() -> None:
+    many = {f"d{n:03d}.example": 1.0 for n in range(MOST_LEVELS + 20)} | DOMAINS
+    got = made(empty(HOURS), on=budgets(a="dsp", b="dsp", c="dsp"), inventory=inventory({"domain": many}, days=14))
+    assert 0 < len({r["level"] for r in got}) <= MOST_LEVELS
 
 
 def good(**change: Any) -> list[dict[str, Any]]:
@@ -206,8 +256,17 @@ def test_the_page_shows_a_strip_a_line_and_says_why_there_is_none() -> None:
     assert [c.label for c in view.columns[1:7]] == [f"{b} h" for b in BLOCKS]
     assert cells[1].text.startswith("−") and cells[1].tone == "down3" and cells[5].tone.startswith("up")
     page = html(data, [], uploads(data))
-    assert "Bids by hour and placement: 1 line by hour" in page and "domain or ad position" in page
+    assert "Bids by hour and place: 1 line by hour" in page and "domain or ad position" in page
     nothing = replace(data, multipliers=empty(TABLE))
     assert section.by_hour(nothing) is None and "later dates show no gain" in section.words(nothing)
     old = html(replace(data, multipliers=None), [], uploads(replace(data, multipliers=None)))
     assert "Bids by hour" not in old
+
+
+def test_the_page_lists_domains_with_their_percentage() -> None:
+    rows = made(empty(HOURS), on=budgets(a="dsp"), inventory=inventory({"domain": DOMAINS}))
+    data = shown([r for r in rows if r["line_id"] == "a"])
+    view = section.by_place(data)
+    assert view is not None and [c.text for c in view.rows[0].cells[1:3]] == ["domain", "games.example"]
+    assert "Bids change for 1 line by domain, where" in section.words(data)
+    assert "video.example" in html(data, [], uploads(data))

@@ -478,6 +478,33 @@ def test_bid_landscapes_land_beside_the_report_in_the_unit_s_currency(tmp_path: 
     assert len(known(unit, D1)) == 1
 
 
+# --- domains and ad positions ------------------------------------------------------------------------------
+
+
+def test_domains_and_positions_land_by_the_shipped_mapping_and_count_no_click_twice(tmp_path: Path) -> None:
+    sources = [*UNIT["sources"], {"name": "inventory", "mapping": "inventory", "path": "deliveries/{night}"}]
+    unit = shop(tmp_path / "shop", {"sources": sources})
+    deliver(unit, D1, [row(D1)])
+    given = {"date": "2026-03-01", "platform": "display", "account_id": "a1", "campaign_id": "brand",
+             "campaign_name": "Brand", "dimension": "domain", "level": "news.example", "impressions": "900",
+             "clicks": "6", "conversions": "0.5"}
+    top = given | {"dimension": "ad_position", "level": "above the fold"}
+    strange = given | {"dimension": "weather", "level": "rain"}
+    deliver(unit, D1, [strange, strange | {"level": "sun"}, given], name="inventory.csv", columns=tuple(given))
+    with pytest.raises(FileFault, match=r"2 of 3 rows break the contract.*one of: domain, ad_position"):
+        land(unit, D1)
+    deliver(unit, D1, [given, top, given | {"level": "games.example", "conversions": ""}, strange],
+            name="inventory.csv", columns=tuple(given))
+    land(unit, D1)
+    found = {r["level"]: (r["line_id"], r["dimension"], r["clicks"], r["conversions"])
+             for r in known(unit, D1, "core.inventory__level_day")}
+    assert found == {"news.example": ("brand", "domain", 6, Decimal("0.5")),
+                     "games.example": ("brand", "domain", 6, None),
+                     "above the fold": ("brand", "ad_position", 6, Decimal("0.5"))}
+    assert len(known(unit, D1)) == 1
+    assert [(r["row"], r["value"], r["clicks"]) for r in read(QUARANTINE, unit, D1)] == [(5, "weather", None)]
+
+
 @pytest.mark.parametrize("path", [
     "google_ads/{night}/ad_stats.csv", "meta_ads/{night}/basic_ad_actions.csv",
     "meta_ads/{night}/basic_ad_action_values.csv",
