@@ -62,7 +62,8 @@ def as_table(drawn: Draws) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> Draws:
-    """The draws of out.curve_draw__line. Raises ValueError on a draw that is missing or is not a number above 0."""
+    """The draws of out.curve_draw__line. Raises ValueError on a draw that is missing or is not a number above 0, and on
+    a line that is the same in all draws, as if it were known exactly."""
     lines = sorted(set(table.column("line_id").to_pylist()))
     ordered = table.sort_by([("draw", "ascending"), ("line_id", "ascending")])
     draw, of = ordered.column("draw").to_numpy(), ordered.column("line_id").to_pylist()
@@ -75,4 +76,8 @@ def from_table(table: pa.Table) -> Draws:
         line = lines[int(np.flatnonzero(bad.any(axis=0))[0])]
         raise ValueError(f"posterior draws of line {line!r} have a number that is missing or out of range: "
                          "run the job `curves` again")
+    same = (np.ptp(a, axis=0) == 0) & (np.ptp(k, axis=0) == 0)
+    if count > 1 and same.any():
+        raise ValueError(f"posterior draws of line {lines[int(np.flatnonzero(same)[0])]!r} are all the same, as if it "
+                         f"were known exactly ({int(same.sum())} such lines): run the job `curves` again")
     return Draws(tuple(lines), a, k)

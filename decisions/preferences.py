@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,11 +63,18 @@ def preferred(
         raise MoeError(f"no budget line is of the product line {', '.join(empty)}",
                        "mend its patterns under budget.product_lines in the unit's unit.yml")  # fmt: skip
     found = front(replace(problem, risk=Risk()), lines, weights=product_lines.weights, points=points)
-    weights, values = found.chosen.weights, found.chosen.values
-    counted = sum(weights[name] * values[name] for name in lines)
-    size = sum(values.values()) / counted if counted > 0 else 1.0
-    counts = np.zeros(len(names))
-    for name, own in lines.items():
-        counts[np.isin(names, own)] += size * max(weights[name], LEAST)
     base = np.ones(len(names)) if problem.weights is None else np.asarray(problem.weights)
-    return base * counts, found
+    return base * counted(product_lines, texts, found.chosen.weights, found.chosen.values), found
+
+
+def counted(
+    product_lines: ProductLines, texts: Sequence[Sequence[str]], weights: Mapping[str, float],
+    values: Mapping[str, float],
+) -> FloatArray:
+    """How often each line's worth counts (n,) by the weights of a plan at which product lines bring `values`."""
+    by_weight = sum(weights[name] * values[name] for name in values)
+    size = sum(values.values()) / by_weight if by_weight > 0 else 1.0
+    counts = np.zeros(len(texts))
+    for name, patterns in product_lines.lines.items():
+        counts[matching(patterns, texts)] += size * max(weights[name], LEAST)
+    return counts

@@ -251,6 +251,7 @@ NIGHT: tuple[Job, ...] = (
             "warnings": Read("core.warning__finding"),
             "multipliers": Read("out.bid_multiplier__line_dimension", optional=True),
             "demand": Read("out.demand__line_day", optional=True),
+            "front": Read("out.front__point", optional=True),
         },
         writes=("out.release__night",),
         needs_night_before=True,

@@ -13,6 +13,7 @@ from decisions.amounts import cents
 from decisions.auctions.checks import Platform, multiplier_problems, problems
 from decisions.jobs.responses import curves_of, day_value
 from decisions.limits import Infeasible
+from decisions.preferences import counted
 from moe.errors import MoeError
 from moe.jobs import Night
 
@@ -25,7 +26,7 @@ GAP_ALLOWED = 0.001
 def release(
     night: Night, budgets: pa.Table, allocation: pa.Table, bids: pa.Table, scores: pa.Table, warnings: pa.Table,
     curves: pa.Table, drawn: pa.Table, past_budgets: pa.Table, past_releases: pa.Table,
-    multipliers: pa.Table | None = None, demand: pa.Table | None = None,
+    multipliers: pa.Table | None = None, demand: pa.Table | None = None, front: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
     """The row of out.release__night. `past_budgets` and `past_releases` are of the nights before."""
     lines, whole = budgets.to_pylist(), allocation.to_pylist()[0]
@@ -33,19 +34,26 @@ def release(
     in_force, since = _in_force(lines, past_budgets.to_pylist(), past_releases.to_pylist(), night)
     ids = [r["line_id"] for r in lines]
     fitted = curves_of(curves, ids)
-    value = day_value(night, ids, [r["line_name"] for r in lines], fitted, demand)
-    status_quo_value = whole["status_quo_value"] if since is None else float(value(fitted, in_force / 100))
+    names = [r["line_name"] for r in lines]
+    worth = day_value(night, ids, names, fitted, demand)
+    status_quo_value = whole["status_quo_value"] if since is None else float(worth(fitted, in_force / 100))
+    counts = _counted(night, list(zip(ids, names, strict=True)), front)
+    value = worth if counts is None else day_value(night, ids, names, fitted, demand, counts)
     try:
         worlds = draws.from_table(drawn).of(ids)
-        found = hold.compare(value(worlds, np.array([float(r["budget"]) for r in lines])),
-                             value(worlds, in_force / 100))
+        tonight = np.array([float(r["budget"]) for r in lines])
+        found = hold.compare(value(worlds, tonight), value(worlds, in_force / 100))
     except ValueError as error:
         raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
                        "run the job `curves` of the night again; the live release stays") from error
     percentages = multipliers.to_pylist() if multipliers is not None else []
-    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, status_quo_value)
+    better = (whole["expected_value"], status_quo_value) if counts is None else (
+        float(value(fitted, tonight)), float(value(fitted, in_force / 100)))
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, better)
     held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
     notes = [whole["notes"]] if whole["notes"] else []
+    if counts is not None:
+        notes.append("Product lines compete: whether the change pays is judged by what a unit of each counts.")
     if since is not None:
         notes.append(f"The nights after {since} were held: tonight's budgets are compared with that night's, which are "
                      "in force.")
@@ -78,6 +86,15 @@ def release(
     })}
 
 
+def _counted(night: Night, texts: list[tuple[str, str]], front: pa.Table | None) -> Any:
+    """How often each line's worth counts at the night's point of the product lines' front; None where none compete."""
+    chosen = [r for r in front.to_pylist() if r["chosen"]] if front is not None else []
+    if night.unit.budget.product_lines is None or not chosen:
+        return None
+    weights, values = ({r["product_line"]: r[what] for r in chosen} for what in ("weight", "value"))
+    return counted(night.unit.budget.product_lines, texts, weights, values)
+
+
 def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night) -> tuple[Any, date | None]:
     """Budgets in cents that stay where tonight's are held, scaled to tonight's total within its bounds, and the night
     that set them where it is not the one before.
@@ -100,16 +117,19 @@ def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night
 
 def _holds(
     lines: Rows, whole: dict[str, Any], bids: Rows, warnings: Rows, multipliers: Rows, night: Night,
-    status_quo_value: float,
+    better: tuple[float, float],
 ) -> list[str]:
-    """Sentences that say why the candidate may not be made live; none where it may."""
+    """Sentences that say why the candidate may not be made live; none where it may.
+
+    `better` holds the value of the candidate and of the budgets in force, as the night was asked to count it.
+    """
     found = []
     if _sum(lines, "budget") != whole["total_configured"]:
         found.append(f"Budgets add up to {_sum(lines, 'budget'):,.2f}, not to {whole['total_configured']:,.2f}.")
     outside = [r["line_name"] for r in lines if not r["floor"] <= r["budget"] <= r["cap"]]
     if outside:
         found.append(f"Outside their bounds: {', '.join(outside)}.")
-    if whole.get("measure") in (None, "mean") and whole["expected_value"] < status_quo_value * (1 - 1e-9):
+    if whole.get("measure") in (None, "mean") and better[0] < better[1] * (1 - 1e-9):
         found.append("Today's split is expected to return more.")
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")

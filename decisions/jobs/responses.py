@@ -61,13 +61,16 @@ def response(curves: Curves, factor: FloatArray) -> Response:
 
 
 def day_value(
-    night: Night, ids: list[str], names: list[str], curves: Curves, demand: pa.Table | None
+    night: Night, ids: list[str], names: list[str], curves: Curves, demand: pa.Table | None,
+    counted: FloatArray | None = None,
 ) -> Callable[[Curves | Draws, FloatArray], FloatArray]:
     """What budgets (n,) in currency units bring on the day that the night decides, by curves () or in draws (K,) of
     the lines `ids`, counted as the plan does: on the day's demand, by each line's worth, and with what lines bring to
-    each other around what `curves` hold as their usual spend.
+    each other around what `curves` hold as their usual spend. `counted` (n,): how often a line's worth counts, where
+    product lines compete.
     """
     each = factors(demand, ids, night.decided_day, 1)[0] * worth_of(night.unit, ids, names)
+    each = each if counted is None else each * counted
     usual = curves.typical_spend
     halo = interactions_of(night.unit.budget.interactions, list(zip(ids, names, strict=True)), 100 * usual)
 

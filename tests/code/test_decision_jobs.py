@@ -368,12 +368,13 @@ def fitted_tonight() -> dict[str, pa.Table]:
 
 def released(
     night: Night, *tables: pa.Table, past_budgets: pa.Table | None = None, past_releases: pa.Table | None = None,
-    multipliers: pa.Table | None = None,
+    multipliers: pa.Table | None = None, front: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
     made = fitted_tonight()
     return release(night, *tables, made["out.curve__line"], made["out.curve_draw__line"],
                    empty("out.budget__line") if past_budgets is None else past_budgets,
-                   empty("out.release__night") if past_releases is None else past_releases, multipliers)
+                   empty("out.release__night") if past_releases is None else past_releases, multipliers,
+                   front=front)
 
 
 def to_release(night: Night) -> list[pa.Table]:

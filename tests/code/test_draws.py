@@ -58,5 +58,8 @@ def test_a_bad_draw_is_named(fitted):
     torn = pa.concat_tables([one, other.set_column(1, "draw", pa.array([2] * 11 + [3]))])
     with pytest.raises(ValueError, match="do not fit"):
         from_table(torn)
+    exact = np.full(60, 7.0)
+    with pytest.raises(ValueError, match=r"are all the same, as if it were known exactly \(12 such lines\)"):
+        from_table(table.set_column(2, "ceiling", [exact]).set_column(3, "half_saturation", [exact]))
     with pytest.raises(ValueError, match="no posterior draws of elsewhere"):
         from_table(table).of(["elsewhere"])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from test_decision_jobs import D, empty, fitted_curves, history, unit
+from test_decision_jobs import D, bid_inputs, empty, fitted_curves, history, released, unit
 
 from decisions.draws import Draws, as_table
 from decisions.jobs.allocate import allocate
@@ -29,9 +29,10 @@ def budgets(made: dict[str, pa.Table]) -> dict[str, float]:
 
 
 def bets_on_gamma() -> pa.Table:
-    """Worlds in which the best line is a gamble and the others are sure."""
-    luck = np.random.default_rng(1).lognormal(0, 1.0, 200)
-    a = np.tile([3_600.0, 1_350.0, 3_600.0], (200, 1))
+    """Worlds in which the best line is a gamble and the others are as good as sure."""
+    random = np.random.default_rng(1)
+    luck = random.lognormal(0, 1.0, 200)
+    a = np.tile([3_600.0, 1_350.0, 3_600.0], (200, 1)) * random.lognormal(0, 1e-9, (200, 3))
     a[:, 2] *= luck / luck.mean()
     return as_table(Draws(("alpha", "beta", "gamma"), a, np.tile([1_200.0, 900.0, 600.0], (200, 1))))
 
@@ -106,3 +107,20 @@ def test_the_front_of_a_unit_with_margins_is_of_worth_as_the_night_s_total_is() 
     worth = sum(r["value"] for r in made["out.front__point"].to_pylist() if r["chosen"])
     (whole,) = made["out.allocation__night"].to_pylist()
     assert worth == pytest.approx(whole["expected_value"], rel=1e-6)
+
+
+def test_a_choice_between_product_lines_is_held_by_their_weights_and_not_by_worth_alone() -> None:
+    """Bags are to count most, so that the night gives up worth for them: asked for, and no reason to hold."""
+    asked = ProductLines(lines={"shoes": ("Alpha", "Gamma"), "bags": ("Beta",)}, weights={"shoes": 0.01, "bags": 1.0})
+    made = decided(product_lines=asked)
+    (whole,) = made["out.allocation__night"].to_pylist()
+    assert whole["expected_value"] < whole["status_quo_value"]
+    for choice, judged_by_worth in ((asked, False), (None, True)):
+        night = Night(unit(**WIDE, product_lines=choice), D)
+        tables = (made["out.budget__line"], made["out.allocation__night"], empty("out.bid__line_segment"),
+                  bid_inputs(made)[0], empty("core.warning__finding"))  # fmt: skip
+        (row,) = released(night, *tables, front=made["out.front__point"])["out.release__night"].to_pylist()
+        assert ("Today's split is expected to return more" in row["hold_reason"]) == judged_by_worth
+        assert ("judged by what a unit of each counts" in row["notes"]) != judged_by_worth
+        assert (row["beats_status_quo"] > 0.5) != judged_by_worth
+        assert (row["expected_value"], row["status_quo_value"]) == (whole["expected_value"], whole["status_quo_value"])
