@@ -113,10 +113,10 @@ def move(
         beside = _pointer(kind, unit).with_suffix(".tmp")
         _write(beside, [entry])
         commit_point(f"written:{kind}")
-        os.replace(beside, _pointer(kind, unit))
+        _move(beside, _pointer(kind, unit))
         commit_point(f"moved:{kind}")
         _write(_log(kind, unit).with_suffix(".tmp"), [*before, entry])
-        os.replace(_log(kind, unit).with_suffix(".tmp"), _log(kind, unit))
+        _move(_log(kind, unit).with_suffix(".tmp"), _log(kind, unit))
     return entry
 
 
@@ -128,7 +128,17 @@ def take_over(kind: Kind, unit: str, entries: list[Entry]) -> None:
                                "restore into an empty store: set MOE_HOME to a new folder")
         for path, held in ((_log(kind, unit), entries), (_pointer(kind, unit), entries[-1:])):
             _write(path.with_suffix(".tmp"), held)
-            os.replace(path.with_suffix(".tmp"), path)
+            _move(path.with_suffix(".tmp"), path)
+
+
+def _move(beside: Path, path: Path) -> None:
+    """Put a written file in the place of another, such that it is there after a power cut too."""
+    os.replace(beside, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _write(path: Path, entries: list[Entry]) -> None:

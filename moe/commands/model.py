@@ -1,6 +1,7 @@
 """The model: train it, compare it, go back, and bring its features online."""
 
 import json
+import re
 from typing import Annotated
 
 import typer
@@ -28,7 +29,9 @@ def online(day: DateOption = None, unit: UnitOption = "") -> None:
 
     name = unit_of(unit).unit
     out.print(bring(name, day_of(day)))
-    plain.print(f"Address: {settings().online_address(name)}")
+    address = settings().online_address(name)
+    shown = re.sub(r"(//[^:/@]*:).*@", r"\1…@", address)  # logs and screens are read by more people than the setting
+    plain.print(f"Address: {shown}" + ("" if shown == address else " (… stands for the password of MOE_ONLINE_STORE)"))
 
 
 @app.command()

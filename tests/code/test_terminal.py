@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from moe import ledger, nightly, publish
 from moe.cli import app
+from moe.settings import settings
 from moe.terminal import out, plain
 
 NIGHT = date(2026, 6, 30)
@@ -57,3 +58,13 @@ def test_what_failed_is_told_whole(tmp_path: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     for part in (f"no file {NAME}", f"What to do: deliver {NAME}", f"moe nightly --unit {NAME}.yml"):
         assert part in said
+
+
+def test_an_address_is_shown_without_its_password(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moe.online.bring", lambda unit, day: "brought")
+    assert f"Address: sqlite:///{home}" in moe("online", "--date", str(NIGHT)).replace("\n", "")
+    for secret in ("plain", "a:b@c/d"):
+        monkeypatch.setenv("MOE_ONLINE_STORE", f"redis://app:{secret}@cache.example:6379/2")
+        settings.cache_clear()
+        said = moe("online", "--date", str(NIGHT))
+        assert "Address: redis://app:…@cache.example:6379/2?project=advertiser" in said and secret not in said
