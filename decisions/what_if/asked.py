@@ -90,6 +90,7 @@ def _amount(text: str, amount: str, limit: str) -> Amount:
         if not found["sign"] and limit != "max_step":
             raise MoeError(f"{text!r}: {amount} of what?", f"write +{amount} or -{amount} for a change, or an amount")
         return Amount("grow" if found["sign"] else "share", value / 100)
-    if limit != "max_step" and value != value.quantize(CENT):
-        raise MoeError(f"{text!r}: {amount} has more than two decimals", "give whole cents")
+    if limit != "max_step" and len(found["digits"].partition(".")[2]) > 2:  # 1.500 may be meant as 1500
+        raise MoeError(f"{text!r}: {amount} has more than two decimals",
+                       "give whole cents, and no separator of thousands")
     return Amount("add" if found["sign"] else "set", value)

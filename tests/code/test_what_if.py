@@ -190,7 +190,8 @@ def test_the_same_question_has_the_same_answer(decided: Path) -> None:
 
 @pytest.mark.parametrize(("text", "said"), [
     ("total", "not a change"), ("totl=5", "did you mean total"), ("alpha.lok=5", "did you mean lock"),
-    ("total=5.001", "two decimals"), ("total=10%", "of what"), ("total=a lot", "not an amount"),
+    ("total=5.001", "two decimals"), ("total=1.500", "two decimals"), ("total=10%", "of what"),
+    ("total=a lot", "not an amount"),
     ("alhpa.lock=5", "Alpha (alpha)"), ("gogle.cap=5", "platform google_ads"), ("a.lock=5", "can mean 3 lines"),
     ("google.lock=5", "no single line"), ("alpha.total=5", "one line"), ("total=-5000", "0 or more"),
     ("total=none", "needs its total"), ("alpha.cap=none", "nobody set a cap"), ("zzz.cap=1", "meta_ads"),
