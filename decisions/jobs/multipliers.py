@@ -141,7 +141,9 @@ def _stated(of: _Line, limits: _Limits) -> Iterator[dict[str, Any]]:
 
 
 def _reason(factor: float, by_line: bool, percent: int, ends: tuple[int, int]) -> str:
-    told = f"A click here converts {abs(factor - 1):.0%} {'more' if factor >= 1 else 'less'} often than the line's mean"
+    share = f"{abs(factor - 1):.0%}"
+    often = f"{share} {'more' if factor >= 1 else 'less'} often than" if share != "0%" else "as often as"
+    told = f"A click here converts {often} the line's mean"
     shown = "the line's later dates show it" if by_line else "the unit's lines show it together on later dates"
     held = percent in ends and percent != 0
     return f"{told}; {shown}" + ("; held at the end of what floor, cap and platform allow" if held else "")

@@ -164,6 +164,7 @@ def test_domains_get_percentages_on_the_platforms_that_take_them() -> None:
     assert {(r["line_id"], r["dimension"]) for r in got} == {("a", "domain"), ("b", "domain")}
     assert percent(got, "a")["news.example"] < -30 and percent(got, "a")["video.example"] > 20
     assert got[0]["conversion_rate"] == pytest.approx(0.04, rel=0.1)  # games.example, the first by name
+    assert got[0]["reason"].startswith("A click here converts as often as the line's mean;")
     assert multiplier_problems(got, bids().to_pylist(), PLATFORM) == []
     assert made(empty(HOURS), on=budgets(a="dsp"), inventory=inventory({"domain": dict.fromkeys(DOMAINS, 1.0)})) == []
 
