@@ -117,6 +117,9 @@ def _sentences(answer: Any) -> list[str]:
         said[0] += f" for {abs(more):,.2f} {answer.currency} {'more' if more > 0 else 'less'} spend: " \
                    f"{gain / more:,.3g} for each {answer.currency}"
     said[0] += "."
+    if answer.total_after and abs(answer.price_after) < 0.0005:
+        said.append(f"No line can take another {answer.currency}: each rests on a limit, most often its largest step "
+                    "of one night (`held by`). --set max_step=… says what more would bring.")
     if answer.probability_better is None:
         return [*said, "How sure that is cannot be said: the night kept no draws of its curves."]
     better = answer.probability_better

@@ -253,3 +253,13 @@ def test_the_command_prints_files_and_its_own_exit_code_for_what_cannot_be_done(
     assert data["total_after"] == "990.00" and data["gain"] > 0
     refused = said("--set", "google.total=800")
     assert refused.exit_code == 2 and "The cheapest way out" in refused.output
+
+
+def test_where_steps_are_used_up_it_says_why_the_next_unit_returns_nothing(
+    decided: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moe.what_if.load_unit", lambda _: world.unit())
+    for total, stuck in (("+15%", False), ("+20%", True)):
+        told = said("--set", f"total={total}")
+        assert told.exit_code == 0
+        assert ("No line can take another USD: each rests on a limit" in " ".join(told.output.split())) == stuck
