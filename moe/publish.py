@@ -16,7 +16,7 @@ from typing import Any, Literal
 from moe.errors import PublishError
 from moe.locks import exclusive
 from moe.settings import settings
-from moe.tables import commit_point
+from moe.tables import commit_point, replace
 
 Kind = Literal["release", "model", "bid_model"]
 
@@ -113,10 +113,10 @@ def move(
         beside = _pointer(kind, unit).with_suffix(".tmp")
         _write(beside, [entry])
         commit_point(f"written:{kind}")
-        _move(beside, _pointer(kind, unit))
+        replace(beside, _pointer(kind, unit))
         commit_point(f"moved:{kind}")
         _write(_log(kind, unit).with_suffix(".tmp"), [*before, entry])
-        _move(_log(kind, unit).with_suffix(".tmp"), _log(kind, unit))
+        replace(_log(kind, unit).with_suffix(".tmp"), _log(kind, unit))
     return entry
 
 
@@ -128,17 +128,7 @@ def take_over(kind: Kind, unit: str, entries: list[Entry]) -> None:
                                "restore into an empty store: set MOE_HOME to a new folder")
         for path, held in ((_log(kind, unit), entries), (_pointer(kind, unit), entries[-1:])):
             _write(path.with_suffix(".tmp"), held)
-            _move(path.with_suffix(".tmp"), path)
-
-
-def _move(beside: Path, path: Path) -> None:
-    """Put a written file in the place of another, such that it is there after a power cut too."""
-    os.replace(beside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+            replace(path.with_suffix(".tmp"), path)
 
 
 def _write(path: Path, entries: list[Entry]) -> None:

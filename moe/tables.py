@@ -145,15 +145,20 @@ def replace_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def put_in_place(temporary: Path, target: Path) -> None:
-    """Move a complete file over the old one, durably."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    commit_point(f"written:{target.parent.parent.name}")
+def replace(temporary: Path, target: Path) -> None:
+    """Move a file that is on disk over the old one, such that the move outlives a power cut."""
     os.replace(temporary, target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Move a complete file over the old one, durably."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    commit_point(f"written:{target.parent.parent.name}")
+    replace(temporary, target)
     commit_point(f"replaced:{target.parent.parent.name}")

@@ -47,9 +47,9 @@ def release(
         raise MoeError(f"tonight's budgets of {night.unit.unit} cannot be compared with those in force: {error}",
                        "run the job `curves` of the night again; the live release stays") from error
     percentages = multipliers.to_pylist() if multipliers is not None else []
-    better = (whole["expected_value"], status_quo_value) if counts is None else (
-        float(value(fitted, tonight)), float(value(fitted, in_force / 100)))
-    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, better)
+    loses = whole["expected_value"] < status_quo_value * (1 - 1e-9) if counts is None else bool(
+        value(fitted, tonight) < value(fitted, in_force / 100) * (1 - 1e-9))
+    held = _holds(lines, whole, bid_rows, warnings.to_pylist(), percentages, night, loses)
     held += [said] if (said := hold.reason(found, **night.unit.budget.hold.model_dump())) else []
     notes = [whole["notes"]] if whole["notes"] else []
     if counts is not None:
@@ -117,11 +117,11 @@ def _in_force(lines: Rows, past_budgets: Rows, past_releases: Rows, night: Night
 
 def _holds(
     lines: Rows, whole: dict[str, Any], bids: Rows, warnings: Rows, multipliers: Rows, night: Night,
-    better: tuple[float, float],
+    loses: bool,
 ) -> list[str]:
     """Sentences that say why the candidate may not be made live; none where it may.
 
-    `better` holds the value of the candidate and of the budgets in force, as the night was asked to count it.
+    `loses`: it is expected to return less than the budgets in force, as the night was asked to count it.
     """
     found = []
     if _sum(lines, "budget") != whole["total_configured"]:
@@ -129,7 +129,7 @@ def _holds(
     outside = [r["line_name"] for r in lines if not r["floor"] <= r["budget"] <= r["cap"]]
     if outside:
         found.append(f"Outside their bounds: {', '.join(outside)}.")
-    if whole.get("measure") in (None, "mean") and better[0] < better[1] * (1 - 1e-9):
+    if whole.get("measure") in (None, "mean") and loses:
         found.append("Today's split is expected to return more.")
     if whole["optimality_gap"] > GAP_ALLOWED:
         found.append(f"The split may be {whole['optimality_gap']:.2%} below the best one.")

@@ -59,11 +59,13 @@ def by_hour(data: ReportData) -> TableView | None:
 
 def by_place(data: ReportData) -> TableView | None:
     """A row a line and placement, domain or ad position; None where there is none."""
-    rows = sorted(_rows(data, hours=False), key=lambda r: (r["line_name"], r["line_id"], r["dimension"], r["level"]))
+    def name(r: dict[str, Any]) -> tuple[str, ...]:
+        return r["line_name"], r["line_id"], r["dimension"], r["level"]
+
+    rows = _rows(data, hours=False)
     if not rows:
         return None
-    widest = sorted(rows, key=lambda r: -abs(r["multiplier_percent"]))[:MOST_ROWS]
-    shown = [r for r in rows if r in widest]
+    shown = sorted(sorted(rows, key=lambda r: (-abs(r["multiplier_percent"]), name(r)))[:MOST_ROWS], key=name)
     return TableView(
         id="places-table",
         caption="Percentages on the line's bids by placement, domain or ad position",
