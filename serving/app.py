@@ -10,7 +10,7 @@ import logging
 import msgspec
 
 from serving.answers import Ready, Source
-from serving.http import JSON, TEXT, CallerGone, Message, Receive, Send, allow, answer, fields, refuse
+from serving.http import JSON, TEXT, CallerGone, Message, Receive, Send, allow, answer, fields, lines, refuse
 from serving.keys import Keys
 from serving.log import DecisionLog
 from serving.lookup import Lookup
@@ -52,8 +52,8 @@ class App:
         except Exception as error:
             status, kind, body, extra = fault(error, request_id)
         known = path == PREDICT or path in self._get
-        self.metrics.answered(path if known else "other", status)  # callers must not make labels
-        sent = fields(kind, body, {"x-request-id": request_id} | extra)
+        self.metrics.of_requests.answers[path if known else "other", status] += 1  # callers must not make labels
+        sent = fields(lines(kind, body, request_id, extra))
         if status == 413:
             return await refuse(send, receive, sent, body)
         await answer(send, status, sent, body)

@@ -51,10 +51,15 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) ->
     return body
 
 
-def fields(kind: bytes, body: bytes, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer."""
-    return [(b"content-type", kind), (b"content-length", b"%d" % len(body)),
-            *((name.encode(), value.encode()) for name, value in extra.items())]
+def lines(kind: bytes, body: bytes, request_id: str, more: dict[str, str]) -> bytes:
+    """The headers of an answer, each with its end of line."""
+    made = b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n" % (kind, len(body), request_id.encode())
+    return made + b"".join(b"%b: %b\r\n" % (n.encode(), v.encode()) for n, v in more.items()) if more else made
+
+
+def fields(made: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as ASGI wants them."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in made.split(b"\r\n")[:-1])]
 
 
 async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -21,7 +21,7 @@ log = logging.getLogger("serving")
 class Predictor:
     def __init__(self, lookup: Lookup | None, metrics: Metrics) -> None:
         self._lookup, self._metrics, self._turn = lookup, metrics, Turn(metrics)
-        self._by_model, self._by_history = (metrics.rows.labels(s) for s in ("model", "historical_rates"))
+        self._rows = metrics.of_requests.rows
 
     async def predict(self, live: Live, rows: Sequence[Any]) -> tuple[list[Values], list[Prediction]]:
         """Each row's features as they were used, and its prediction.
@@ -72,7 +72,7 @@ class Predictor:
         bounds = live.bundle.intervals
         made = [self._model(live.schema, v, ctr, conversion, bounds)
                 for v, ctr, conversion in zip(values, *outcome, strict=True)]
-        self._by_model.inc(len(made))
+        self._rows["model"] += len(made)
         return made
 
     def _lacking(self, rows: Sequence[Any], values: list[Values]) -> list[int]:
@@ -119,7 +119,7 @@ class Predictor:
             if rate is None:
                 raise Problem("no-answer", f"{reason}; and no historical {target} is known")
             rates.append(float(rate))
-        self._by_history.inc()
+        self._rows["historical_rates"] += 1
         return Prediction(rates[0], rates[1], None, None, "historical_rates", reason, [])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from serving.answers import Answer, BatchAnswer, Prediction
-from serving.http import JSON, PROBLEM, Receive, check_json, fields, read_body
+from serving.http import JSON, PROBLEM, Receive, check_json, lines, read_body
 from serving.keys import Keys
 from serving.log import Decision, DecisionLog
 from serving.lookup import Lookup
@@ -25,8 +25,8 @@ from serving.schema import Values
 from serving.settings import Settings
 
 PREDICT = "/api/v1/predict"
-Reply = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
-"Sends an answer: its status, headers and body."
+Reply = Callable[[int, bytes, bytes], None]
+"Sends an answer: its status, header lines and body."
 log = logging.getLogger("serving")
 
 
@@ -44,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 class Predictions:
     def __init__(self, settings: Settings, metrics: Metrics, keys: Keys, model: Model, lookup: Lookup | None) -> None:
-        self._body_bytes, self._metrics, self._keys, self._model = settings.body_bytes, metrics, keys, model
+        self._body_bytes, self._counts, self._keys, self._model = settings.body_bytes, metrics.of_requests, keys, model
         self._predictor = Predictor(lookup, metrics)
         self.log: DecisionLog | None = None
         self._encode = msgspec.json.Encoder().encode
@@ -58,7 +58,7 @@ class Predictions:
         asked = self._read(request_id, key_id, await read_body(headers, receive, self._body_bytes))
         values, made = await self._predictor.predict(asked.live, asked.rows)
         body = self._finish(asked, values, made)
-        self._metrics.seconds.observe(time.perf_counter() - started)
+        self._counts.took(time.perf_counter() - started)
         return body
 
     def ask(self, headers: dict[bytes, bytes], raw: bytes, reply: Reply) -> bool:
@@ -93,11 +93,11 @@ class Predictions:
             if isinstance(made, Exception):
                 raise made
             status, kind, body = 200, JSON, self._finish(asked, values, made)
-            self._metrics.seconds.observe(time.perf_counter() - asked.started)
+            self._counts.took(time.perf_counter() - asked.started)
         except Exception as error:
             status, kind, body, extra = fault(error, asked.request_id)
-        self._metrics.answered(PREDICT, status)
-        reply(status, fields(kind, body, {"x-request-id": asked.request_id} | extra), body)
+        self._counts.answers[PREDICT, status] += 1
+        reply(status, lines(kind, body, asked.request_id, extra), body)
 
     def _admit(self, headers: dict[bytes, bytes]) -> str:
         """The key's id, before the body is read."""
@@ -114,7 +114,7 @@ class Predictions:
         """Log the predictions, and encode them."""
         milliseconds = (time.perf_counter() - asked.started) * 1000
         live = asked.live
-        version = live.version if any(p.source == "model" for p in made) else None
+        version = live.version if "model" in [p.source for p in made] else None
         if self.log is not None:
             self.log.add(Decision(asked.at, asked.request_id, asked.key_id, version, live.schema.names, asked.rows,
                                   values, made))

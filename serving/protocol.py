@@ -3,9 +3,13 @@
 A request for predictions is answered by `Predictions.ask` as soon as it is whole. Any other goes uvicorn's ordinary
 way: other paths and methods, odd requests (chunked, HTTP/1.0, Expect, upgrades), large ones, those at fault, those
 behind an unanswered one, and those of a caller who does not read.
+
+Callers who keep a connection send the same head with body after body. A head that was parsed is not parsed again: the
+same bytes between two messages say the same, and of another length only where the next message begins.
 """
 
 import asyncio
+import re
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -14,6 +18,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from serving.predictions import PREDICT
 
 _URL = PREDICT.encode()
+_HEAD = re.compile(rb"POST %b HTTP/1\.1\r\n(?:.+\r\n)*content-length: *([0-9]+)\r\n(?:.+\r\n)*\r\n" % _URL,
+                   re.IGNORECASE)
+_DIGITS = 12
+"Further on the end of a length is not looked for."
 
 
 class Direct:
@@ -24,26 +32,22 @@ class Direct:
     "Set by uvicorn; nobody waits for it."
     __slots__ = ("_protocol", "body", "disconnected", "headers", "keep_alive", "more_body", "response_complete")
 
-    def __init__(self, protocol: "Protocol", headers: dict[bytes, bytes]) -> None:
-        self._protocol, self.headers = protocol, headers
-        self.keep_alive: bool = protocol.parser.should_keep_alive()
-        self.body, self.more_body = b"", True
+    def __init__(self, protocol: "Protocol", headers: dict[bytes, bytes], keep_alive: bool, body: bytes = b"") -> None:
+        self._protocol, self.headers, self.keep_alive, self.body = protocol, headers, keep_alive, body
+        self.more_body = not body
         self.disconnected = self.response_complete = False
 
-    def reply(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def reply(self, status: int, headers: bytes, body: bytes) -> None:
         protocol = self._protocol
         if self.disconnected or protocol.transport.is_closing():
             return
-        parts = [STATUS_LINE[status]]
-        for name, value in (*protocol.server_state.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        protocol.transport.write(b"".join((*parts, b"\r\n", body)))
+        date = [b"%b: %b\r\n" % field for field in protocol.server_state.default_headers]
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        protocol.transport.write(b"".join((STATUS_LINE[status], *date, headers, end, body)))
         self.response_complete = True
         if not self.keep_alive:
             protocol.transport.close()
-        protocol.on_response_complete()
+        protocol.answered()
 
 
 class Protocol(HttpToolsProtocol):
@@ -51,6 +55,53 @@ class Protocol(HttpToolsProtocol):
 
     cycle: Any
     app: Any
+    _same: tuple[bytes, bytes] | None = None
+    "The last request's head before and after its length, where it came whole and alone, and went the short way."
+    _answered_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        if self._same is not None and self._again(data):
+            return
+        self._same = None
+        super().data_received(data)
+        asked = self.cycle
+        if (isinstance(asked, Direct) and asked.keep_alive and asked.body
+                and (head := _HEAD.fullmatch(data, 0, len(data) - len(asked.body)))):
+            self._same = data[:head.start(1)], data[head.end(1):head.end()]
+
+    def _again(self, data: bytes) -> bool:
+        """Answer one whole request with the head of the one before but for its length; False where it is none."""
+        last, (before, after) = self.cycle, self._same or (b"", b"")
+        start = len(before)
+        end = data.find(b"\r\n", start, start + _DIGITS)
+        length = data[start:end]
+        if not (data.startswith(before) and length.isdigit() and data.startswith(after, end)
+                and len(data) - end - len(after) == int(length) <= HIGH_WATER_LIMIT
+                and last.response_complete and last.keep_alive and not self.flow.write_paused):
+            return False
+        self.cycle = asked = Direct(self, last.headers, True, data[end + len(after):])
+        if not self.app.predictions.ask(asked.headers, asked.body, asked.reply):
+            self.cycle = last
+            return False
+        return True
+
+    def answered(self) -> None:
+        """After a request on the short way. The timer of an idle connection goes on, and looks at the time at its end:
+        to set a new one for each answer costs as much as to look the key up."""
+        self._answered_at = self.loop.time()
+        if self.pipeline or self.flow.read_paused or self.timeout_keep_alive_task is None:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+
+    def timeout_keep_alive_handler(self) -> None:
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        if waiting or left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive if waiting else left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False  # the scope is made where it is needed
@@ -60,7 +111,7 @@ class Protocol(HttpToolsProtocol):
             headers = dict(self.headers)
             length = headers.get(b"content-length")
             if length is not None and int(length) <= HIGH_WATER_LIMIT:
-                self.cycle = Direct(self, headers)
+                self.cycle = Direct(self, headers, self.parser.should_keep_alive())
                 return
         self._ordinary()
 

@@ -113,9 +113,11 @@ def _calibrated(graph: _Graph, to: str, how: Calibration, rate: str) -> None:
 
 
 def _numbers(graph: _Graph, to: str, preparation: Preparation) -> str:
-    axis = graph.constant(f"{to}_axis", [1], np.int64)
-    parts = [graph.add("Unsqueeze", [name, axis], f"{to}_{name}_column") for name in preparation.numbers]
-    return graph.add("Concat", parts, f"{to}_numbers", axis=1)
+    """Shape (n, numbers). One step over all inputs: a step an input takes a fifth of a row's time."""
+    rows = graph.add("Concat", list(preparation.numbers), f"{to}_in_a_row", axis=0)
+    shape = graph.constant(f"{to}_shape", [len(preparation.numbers), -1], np.int64)
+    return graph.add("Transpose", [graph.add("Reshape", [rows, shape], f"{to}_by_number")], f"{to}_numbers",
+                     perm=[1, 0])
 
 
 def _categories(graph: _Graph, to: str, preparation: Preparation) -> list[str]:

@@ -6,16 +6,22 @@ The ordinary way is taken by the same request with a query, which the service do
 import asyncio
 import json
 import re
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from test_serving_predict import Graph, live
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving import keys, predict, turn
@@ -238,6 +244,132 @@ def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> No
     for first in range(len(asked)):
         ids = [re.search(rb"x-request-id: (.)", head) for head, _ in asyncio.run(ask(first))]
         assert b"".join(found[1] for found in ids if found).decode() == "abcde"[first:] + "abcde"[:first]
+
+
+class Sent(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.bytes, self.closed = b"", False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.bytes += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+async def answers(served: Served, pieces: list[bytes], wanted: int) -> list[bytes]:
+    """What a connection is told that receives some pieces; before an empty one, what was asked is answered."""
+    protocol, sent = served.protocol(), Sent()
+    protocol.connection_made(sent)
+    for piece in pieces:
+        if piece:
+            protocol.data_received(piece)
+        await asyncio.sleep(0 if piece else 0.01)
+    await until(lambda: sent.bytes.count(b"HTTP/1.1 ") == wanted and not served.state.tasks)
+    protocol.connection_lost(None)
+    told = re.sub(rb'("inference_time_ms":)[0-9.e-]+', rb"\g<1>0", sent.bytes)
+    return re.split(rb"(?=HTTP/1.1 )", re.sub(rb"content-length: \d+", b"", told))[1:]
+
+
+HEADS: list[dict[str, Any]] = [
+    {}, {}, {}, {"x_request_id": "another"}, {"body": b"{"}, {"x_api_key": "guess"},
+    {"path": "/livez", "method": "GET"},
+    {"body": b"5\r\n{\"fea\r\n0\r\n\r\n", "content_length": None, "transfer_encoding": "chunked"},
+    {"body": {"rows": [ROW] * 3}}, {"body": json.dumps(ROW).encode() + b" \r\n "}]
+
+
+@given(data=st.data())
+@hypothesis.settings(max_examples=200, deadline=None)
+def test_requests_in_any_pieces_are_answered_as_one_by_one(data: st.DataObject) -> None:
+    """Whichever heads are the same, and wherever a packet ends."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for module in (turn, predict):
+            patch.setattr(module, "INLINE_ROWS", 2)  # the batch takes longer than the rows that come after it
+        served = Served(Path(folder))
+        kinds = data.draw(st.lists(st.sampled_from(HEADS), min_size=2, max_size=8))
+        asked = [served.request(**{"body": {"features": {"clicks_7d": 10.0 ** data.draw(st.integers(0, 12))}}} | kind)
+                 for kind in kinds]
+        whole = b"".join(asked)
+        cuts = {at for at in accumulate(map(len, asked)) if data.draw(st.sampled_from((True, True, False)))}
+        cuts |= set(data.draw(st.lists(st.integers(1, len(whole)), max_size=3)))
+        pieces = []
+        for a, b in pairwise([0, *sorted(cuts - {len(whole)}), len(whole)]):
+            pieces += [whole[a:b], b""][:data.draw(st.integers(1, 2))]
+        one_by_one = [asyncio.run(answers(served, [request], 1))[0] for request in asked]
+        assert asyncio.run(answers(served, pieces, len(asked))) == one_by_one
+
+
+def test_what_only_looks_like_a_head_that_came_before_is_none(
+        served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Store:
+        async def read(self, entities: list[dict[str, str]]) -> list[dict[str, Any]]:
+            await asyncio.sleep(0.05)
+            return [{"clicks_7d": 5.0} for _ in entities]
+
+    monkeypatch.setattr(served.app.predictions._predictor, "_lookup", Store())
+    asked, livez = served.request(), b"GET /livez HTTP/1.1\r\nx-note: "
+    later = served.request({"features": {}, "entity": {"line_id": "a"}})
+    spaced = served.request(json.dumps(ROW).encode() + b" \r\n ")
+    ok, alive, bad, looked_up = b'{"predicted_ctr":8', b"alive", b"HTTP/1.1 400", b'{"predicted_ctr":10'
+    for pieces, wanted in (
+            ([asked, b"", livez, asked], [ok, alive]),  # the second is a header's value, and the end of that request
+            ([asked[:-3], asked[-3:] + asked, b"", asked[-3:] + asked], [ok, ok, bad]),
+            ([asked + asked, b"", asked + asked], [ok] * 4),
+            ([asked, b"", asked[:-9], b"", asked[-9:]], [ok, ok]),
+            ([asked, b"", spaced[:-2], b"", spaced[-2:], b"", asked], [ok, ok, ok]),
+            ([asked, b"", later, asked, asked], [ok, looked_up, ok, ok]),
+            ([asked, b"", asked.replace(b"content-length: ", b"content-length: +")], [ok, bad])):
+        told = asyncio.run(answers(served, pieces, len(wanted)))
+        assert all(word in answer for word, answer in zip(wanted, told, strict=True)), (pieces, told)
+
+
+def test_a_head_is_parsed_once_and_a_key_is_checked_each_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = 0
+
+    def counted(self: HttpToolsProtocol, data: bytes) -> None:
+        nonlocal parsed
+        parsed += 1
+        of_uvicorn(self, data)
+
+    of_uvicorn = HttpToolsProtocol.data_received
+    monkeypatch.setattr(HttpToolsProtocol, "data_received", counted)
+
+    async def ask() -> None:
+        async with listening(served) as caller:
+            one = await caller()
+            for n in (1, 10, 1000):
+                head, body = await one.ask(served.request({"features": {"clicks_7d": n + 0.5}}))
+                assert json.loads(body)["predicted_ctr"] == 2 * n + 1.0 and head.startswith(b"HTTP/1.1 200")
+            assert parsed == 1
+            keys.revoke(served.app.settings.keys or Path(), "tests")
+            served.app.keys.reload()
+            assert (await one.ask(served.request()))[0].startswith(b"HTTP/1.1 401")
+            assert parsed == 2
+
+    asyncio.run(ask())
+
+
+def test_a_connection_that_is_used_is_not_closed_as_idle(tmp_path: Path) -> None:
+    served = Served(tmp_path, timeout_keep_alive=0.4)
+
+    async def ask() -> None:
+        async with listening(served) as caller:
+            one = await caller()
+            for _ in range(8):
+                assert (await one.ask(served.request()))[0].startswith(b"HTTP/1.1 200")
+                await asyncio.sleep(0.1)
+            assert await asyncio.wait_for(one.reader.read(), 20) == b""
+
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize("body", [json.dumps(ROW).encode(), b"{}"])
