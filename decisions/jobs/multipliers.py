@@ -145,8 +145,12 @@ def _reason(factor: float, by_line: bool, percent: int, ends: tuple[int, int]) -
     often = f"{share} {'more' if factor >= 1 else 'less'} often than" if share != "0%" else "as often as"
     told = f"A click here converts {often} the line's mean"
     shown = "the line's later dates show it" if by_line else "the unit's lines show it together on later dates"
-    held = percent in ends and percent != 0
-    return f"{told}; {shown}" + ("; held at the end of what floor, cap and platform allow" if held else "")
+    notes = ""
+    if percent < 0 and (factor >= 1 or share == "0%"):
+        notes += "; lowered because better ones are raised, so that the line's spend stays"
+    if percent in ends and percent != 0:
+        notes += "; held at the end of what floor, cap and platform allow"
+    return f"{told}; {shown}{notes}"
 
 
 def _taken_back(before: pa.Table, found: list[dict[str, Any]], limits: _Limits) -> Iterator[dict[str, Any]]:

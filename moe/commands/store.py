@@ -8,7 +8,7 @@ from rich.table import Table
 
 from moe.commands.options import DateOption, UnitOption, unit_of
 from moe.errors import MoeError
-from moe.terminal import out
+from moe.terminal import out, print_rows
 
 
 def tables(unit: UnitOption = "") -> None:
@@ -51,12 +51,13 @@ def show(
 
         pyarrow.csv.write_csv(data, sys.stdout.buffer)
         return
-    shown = Table(*[c for c in data.column_names if c not in ("unit", "night")],
-                  title=f"{table} · {name} · {night} · {data.num_rows:,} rows")
-    for row in data.slice(0, rows).to_pylist():
-        shown.add_row(*["" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)
-                        for k, v in row.items() if k not in ("unit", "night")])
-    out.print(shown)
+    kept = data.select([c for c in data.column_names if c not in ("unit", "night")])
+    print_rows(kept.column_names, [[_text(value) for value in row.values()] for row in kept.slice(0, rows).to_pylist()],
+               f"{table} · {name} · {night} · {data.num_rows:,} rows")
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def ledger(day: DateOption = None, unit: UnitOption = "") -> None:

@@ -89,6 +89,13 @@ def test_a_line_whose_hours_differ_gets_percentages_that_keep_its_spend_and_the_
     assert multiplier_problems(rows, bids().to_pylist(), PLATFORM) == []
 
 
+def test_a_level_that_is_lowered_though_it_converts_no_worse_says_why() -> None:
+    rows = made(hours({"a": (0.3, 0.5, 1.1, 1.1, 1.1, 1.6)}))
+    mean = sum(r["conversion_rate"] * r["click_share"] for r in rows)
+    lowered = {r["level"] for r in rows if r["multiplier_percent"] < 0 and r["conversion_rate"] >= mean}
+    assert lowered and lowered == {r["level"] for r in rows if "because better ones are raised" in r["reason"]}
+
+
 def test_without_an_hour_effect_there_is_no_percentage() -> None:
     assert not any(made(hours({}, seed)) for seed in range(20))
 

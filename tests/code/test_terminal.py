@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from moe import ledger, nightly, publish
 from moe.cli import app
 from moe.settings import settings
-from moe.terminal import out, plain
+from moe.terminal import out, plain, print_rows
 
 NIGHT = date(2026, 6, 30)
 NAME = "[shoes] and [/x]"
@@ -39,6 +39,21 @@ def test_a_table_shows_names_whole(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert f"no campaign {NAME}" in said and re.search(r" \d{8}T\d{6}Z ", said), "an instant, in UTC"
     publish.move("release", "advertiser", str(NIGHT), expected=None, effective=NIGHT, who="ann", reason=NAME, facts={})
     assert NAME in moe("release", "show")
+
+
+def test_rows_whose_words_do_not_fit_beside_each_other_stand_below_each_other(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    names, why = ["line_name", "multiplier_percent", "reason"], "because better ones are raised"
+    for width, beside in ((60, True), (40, False)):
+        monkeypatch.setattr(out, "_width", width)
+        print_rows(names, [[NAME, "7", why], [NAME, "8", why]], "two rows")
+        said = capsys.readouterr().out
+        assert bool(re.search(r"line_name .*multiplier_percent .*reason", said)) == beside
+        assert "…" not in said and "two rows" in said
+        assert bool(re.search(r"^multiplier_percent +8 *$", said, re.MULTILINE)) != beside
+    print_rows(names, [], "no rows")
+    said = capsys.readouterr().out
+    assert "no rows" in said
 
 
 @pytest.mark.parametrize("status", ["done", "skipped"])
