@@ -5,7 +5,6 @@ Peers get what their documentation says for production, one onnxruntime thread, 
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +94,11 @@ def python(name: str) -> Path:
     return environment(name) / "bin" / "python"
 
 
-def install(server: Server) -> None:
-    """Make the server's environment where there is none."""
+def install(server: Server, interpreter: str) -> None:
+    """Make the server's environment where there is none, or one of another interpreter."""
     mark = environment(server.name) / "ready"
-    if not mark.exists():
+    if not mark.exists() or mark.read_text() != interpreter:
         print(f"installing {server.name} …")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", mark.parent], check=True)
+        subprocess.run([interpreter, "-m", "venv", "--clear", mark.parent], check=True)
         subprocess.run([python(server.name), "-m", "pip", "install", "-qq", *server.packages], check=True)
-        mark.touch()
+        mark.write_text(interpreter)
