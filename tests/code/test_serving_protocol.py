@@ -359,14 +359,14 @@ def test_a_head_is_parsed_once_and_a_key_is_checked_each_time(served: Served, mo
 
 
 def test_a_connection_that_is_used_is_not_closed_as_idle(tmp_path: Path) -> None:
-    served = Served(tmp_path, timeout_keep_alive=0.4)
+    served = Served(tmp_path, timeout_keep_alive=2)
 
     async def ask() -> None:
         async with listening(served) as caller:
             one = await caller()
-            for _ in range(8):
+            for _ in range(6):
                 assert (await one.ask(served.request()))[0].startswith(b"HTTP/1.1 200")
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.5)
             assert await asyncio.wait_for(one.reader.read(), 20) == b""
 
     asyncio.run(ask())
