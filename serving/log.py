@@ -7,6 +7,7 @@ interpreter and the core from them for longer. Only features and keys of the ent
 lines, segments and counts, nothing personal.
 """
 
+import contextlib
 import io
 import logging
 import os
@@ -79,18 +80,16 @@ class _Rows:
         at, request_id = int(d.at * 1e6), d.request_id.encode()
         for n, (row, values, told) in enumerate(zip(d.rows, d.values, d.predictions, strict=True)):
             group = d.key_id, d.model_version if told.source == "model" else None, told.source, told.reason
+            entity = ENCODE(row.entity) if isinstance(row.entity, msgspec.Struct) else None
+            # What may fail comes first, so that no column has more rows than another.
+            self._features.encode(row.features if row.entity is None else dict(zip(d.names, values, strict=True)))
             self._at.append(at)
             self._row.append(n)
             self._group.append(self._groups.setdefault(group, len(self._groups)))
             self._clicks.append(told.predicted_ctr)
             self._conversions.append(told.predicted_conversion_rate)
             self._ids.add(request_id)
-            if row.entity is None:
-                self._entities.append(None)
-                self._features.encode(row.features)
-            else:
-                self._entities.append(ENCODE(row.entity) if isinstance(row.entity, msgspec.Struct) else None)
-                self._features.encode(dict(zip(d.names, values, strict=True)))
+            self._entities.append(entity)
 
     def batch(self) -> pa.RecordBatch:
         """The rows with the fields of SCHEMA. Nothing can be added afterwards."""
@@ -117,7 +116,7 @@ class _Texts:
 
     def encode(self, value: Any) -> None:
         """Add a value as JSON."""
-        ENCODE_INTO(value, self._bytes, -1)
+        ENCODE_INTO(value, self._bytes, self._ends[-1])
         self._ends.append(len(self._bytes))
 
     def column(self) -> pa.StringArray:
@@ -136,14 +135,14 @@ class _File:
     def add(self, decision: Decision) -> None:
         if not self.rows:
             self.since = time.monotonic()
-        self.rows += len(decision.values)
         self._left.add(decision)
+        self.rows += len(decision.values)
         if len(self._left) >= TOGETHER:
             self._gather()
 
     def _gather(self) -> None:
-        self._writer.write_batch(self._left.batch())
-        self._left = _Rows()
+        left, self._left = self._left, _Rows()
+        self._writer.write_batch(left.batch())
 
     def whole(self) -> memoryview:
         """What is to be written. Nothing can be added afterwards."""
@@ -173,9 +172,9 @@ class DecisionLog:
         if self._added - self._written + count > self._most:
             self._metrics.dropped.inc(count)
             return
-        self._added += count
         with self._lock:
             self._file.add(decision)
+        self._added += count
 
     def close(self) -> None:
         self._stop.set()
@@ -194,7 +193,13 @@ class DecisionLog:
         fresh = _File()
         with self._lock:
             file, self._file = self._file, fresh
-        held = file.whole()
+        try:
+            held = file.whole()
+        except pa.ArrowException as error:  # the thread goes on: later files may do
+            self._metrics.dropped.inc(file.rows)
+            self._written += file.rows
+            log.error("decision log: %d rows are lost: %s", file.rows, error)
+            return
         while not self._put(held):
             if self._stop.is_set():
                 log.error("decision log: %d rows are lost", file.rows)
@@ -216,6 +221,8 @@ class DecisionLog:
         except OSError as error:
             self._metrics.log_failed.inc()
             log.error("decision log: %s; rows wait until there is no room for more", error)
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)  # the next try has another name
             return False
         self._files += 1
         return True

@@ -95,6 +95,8 @@ class Protocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
 
     def timeout_keep_alive_handler(self) -> None:
+        if self.transport.is_closing():  # a caller who broke off in a request is never answered
+            return
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
         waiting = self.cycle is not None and not self.cycle.response_complete
         if waiting or left > 0:

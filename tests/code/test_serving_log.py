@@ -83,3 +83,17 @@ def test_a_key_that_no_bundle_names_is_not_kept(tmp_path: Path) -> None:
     [path] = tmp_path.glob("*/*.parquet")
     kept = pq.read_table(path).to_pylist()[0]
     assert (kept["features"], kept["entity"]) == ('{"n":7.0}', None)
+
+
+def test_a_row_that_cannot_be_kept_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path, rows=10, seconds=60, most=10, metrics=Metrics())
+    bad = decision(1)
+    bad.rows[0].entity, bad.rows[0].features = None, {"n": 0.5, "m": object()}
+    log.add(decision(0))
+    with pytest.raises(TypeError):
+        log.add(bad)
+    log.add(decision(2))
+    log.close()
+    [path] = tmp_path.glob("*/*.parquet")
+    kept = pq.read_table(path).to_pylist()
+    assert [(r["request_id"], r["features"]) for r in kept] == [("r0", '{"n":0.0}'), ("r2", '{"n":2.0}')]

@@ -4,9 +4,11 @@ The ordinary way is taken by the same request with a query, which the service do
 """
 
 import asyncio
+import gc
 import json
 import re
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -354,6 +356,27 @@ def test_a_head_is_parsed_once_and_a_key_is_checked_each_time(served: Served, mo
             served.app.keys.reload()
             assert (await one.ask(served.request()))[0].startswith(b"HTTP/1.1 401")
             assert parsed == 2
+
+    asyncio.run(ask())
+
+
+def test_a_connection_that_breaks_in_a_request_is_forgotten(tmp_path: Path) -> None:
+    """Its timer does not wait for the answer for ever."""
+    served = Served(tmp_path, timeout_keep_alive=0.05)
+
+    async def ask() -> None:
+        protocol, sent = served.protocol(), Sent()
+        protocol.connection_made(sent)
+        protocol.data_received(served.request())
+        await until(lambda: b"HTTP/1.1 200" in sent.bytes)
+        protocol.data_received(served.request())
+        sent.close()
+        protocol.connection_lost(ConnectionResetError())
+        found = weakref.ref(protocol)
+        del protocol
+        await asyncio.sleep(0.3)
+        gc.collect()
+        assert found() is None
 
     asyncio.run(ask())
 
