@@ -15,7 +15,8 @@ import msgspec
 from serving.answers import Answer, BatchAnswer, Prediction
 from serving.http import JSON, PROBLEM, Receive, check_json, lines, read_body
 from serving.keys import Keys
-from serving.log import Decision, DecisionLog
+from serving.log import DecisionLog
+from serving.log_rows import Decision
 from serving.lookup import Lookup
 from serving.metrics import Metrics
 from serving.model import Live, Model

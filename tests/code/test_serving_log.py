@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.answers import Prediction
-from serving.log import TOGETHER, Decision, DecisionLog
+from serving.log import TOGETHER, DecisionLog
+from serving.log_rows import Decision
 from serving.metrics import Metrics
 
 MADE = Prediction(0.02, 0.05, None, None, "model", None, [])
