@@ -18,6 +18,7 @@ def tables(unit: UnitOption = "") -> None:
 
     name = unit_of(unit).unit
     table = Table("table", "nights", "first", "last", "MB", "what it holds")
+    table.columns[0].no_wrap = True  # the other commands take it as it is
     for entry in store.tables():
         nights = store.nights(entry, name)
         size = sum(store.partition(entry, name, night).stat().st_size for night in nights) / 1e6
