@@ -2,14 +2,15 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from serving.bundle import OUTPUTS, Bundle
 from serving.metrics import Metrics
 from serving.schema import Values
 
-INLINE_ROWS = 256
-"Above it a batch is predicted in a thread, and no further request is looked for: so that others do not wait."
+INLINE_ROWS = 128
+"Of one run. A larger batch is predicted in a thread, so that others do not wait."
 Rates = tuple[list[float], list[float]]
 "Click rates and conversion rates of some rows."
 Done = Callable[[Rates | Exception], None]
@@ -26,7 +27,7 @@ class Turn:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._arrived: list[tuple[Bundle, Sequence[Values], Done]] = []
+        self._arrived: deque[tuple[Bundle, Sequence[Values], Done]] = deque()
         self._rows = self._looked = 0  # rows that have arrived, and how many of them at the last look
 
     async def rates(self, bundle: Bundle, rows: Sequence[Values]) -> Rates:
@@ -50,10 +51,22 @@ class Turn:
             self._looked = self._rows
             asyncio.get_running_loop().call_soon(self._turn)  # the loop looks at its sockets before
             return
-        arrived, self._arrived = self._arrived, []
-        self._rows = self._looked = 0
+        arrived = self._next()
+        if self._arrived:  # the loop looks at its sockets between runs: each look lets one new connection in
+            asyncio.get_running_loop().call_soon(self._turn)
         for bundle in {id(b): b for b, _, _ in arrived}.values():  # two only while a new one takes over
             self._together(bundle, [(rows, done) for b, rows, done in arrived if b is bundle])
+
+    def _next(self) -> list[tuple[Bundle, Sequence[Values], Done]]:
+        """The requests of one run: those that came first, INLINE_ROWS at most."""
+        taken = [self._arrived.popleft()]
+        rows = len(taken[0][1])
+        while self._arrived and rows + len(self._arrived[0][1]) <= INLINE_ROWS:
+            taken.append(self._arrived.popleft())
+            rows += len(taken[-1][1])
+        self._rows -= rows
+        self._looked = self._rows
+        return taken
 
     def _together(self, bundle: Bundle, parts: list[tuple[Sequence[Values], Done]]) -> None:
         try:

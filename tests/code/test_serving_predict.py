@@ -82,6 +82,32 @@ def test_a_request_that_arrives_before_the_run_joins_it_unless_there_are_many() 
     assert asyncio.run(ask(INLINE_ROWS)) == [INLINE_ROWS, 1]
 
 
+def test_batches_that_come_at_once_are_several_runs_with_a_look_at_the_sockets_between() -> None:
+    looks, at = 0, []
+
+    class Watched(Graph):
+        def predict(self, columns: dict[str, Any]) -> dict[str, Any]:
+            at.append(looks)
+            return super().predict(columns)
+
+    async def look() -> None:
+        nonlocal looks
+        while True:
+            looks += 1
+            await asyncio.sleep(0)
+
+    async def ask() -> list[int]:
+        graph, turn, most = Watched(), Turn(Metrics()), INLINE_ROWS // 2 - 1
+        looking = asyncio.ensure_future(look())
+        found = await asyncio.gather(*(turn.rates(graph, [(float(n), None)] * most) for n in range(5)))
+        looking.cancel()
+        assert [clicks for clicks, _ in found] == [[n * 2.0] * most for n in range(5)]
+        return [run // most for run in graph.runs]
+
+    assert asyncio.run(ask()) == [2, 2, 1]
+    assert len(set(at)) == 3
+
+
 def test_one_request_s_fault_is_not_its_neighbours() -> None:
     graph, turn = Graph(), Turn(Metrics())
 
