@@ -61,7 +61,8 @@ def general(asked: Problem) -> float:
             limits.append(mine >= group.share_low * whole)
         if group.share_high is not None:
             limits.append(mine <= group.share_high * whole)
-    return float(cvxpy.Problem(cvxpy.Maximize(worth), limits).solve(solver=cvxpy.CLARABEL))
+    return float(cvxpy.Problem(cvxpy.Maximize(worth), limits).solve(
+        solver=cvxpy.CLARABEL, canon_backend="SCIPY"))
 
 
 def _outcome(made: Response, reached: Any, days: int) -> Any:
@@ -76,5 +77,5 @@ def _outcome(made: Response, reached: Any, days: int) -> Any:
         if hill.size:
             outcome += made.scale[day, hill].sum() - made.scale[day, hill] @ cvxpy.inv_pos(1 + u[hill])
         for line in np.flatnonzero(made.family != HILL):
-            outcome += made.scale[day, line] * cvxpy.power(u[line], made.n[line])
+            outcome += made.scale[day, line] * cvxpy.power(u[line], made.n[line], approx=False)
     return outcome
