@@ -34,8 +34,9 @@ def mends_itself(error: BaseException, try_number: int, at_a_desk: bool) -> bool
 
 
 def what_failed(error: BaseException | None) -> tuple[str, str]:
-    """The message of the error at the bottom and what to do about it."""
-    error = error.__cause__ if error is not None and error.__cause__ else error
+    """The message of the product's own error, bare or wrapped by Airflow's, and what to do about it."""
+    if not isinstance(error, MoeError) and error is not None and error.__cause__:
+        error = error.__cause__
     if isinstance(error, MoeError):
         return error.message, error.remedy
     return (

@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from moe.units import Group
 
 
 def names_it(patterns: Sequence[str], line: str, name: str) -> bool:
-    """Whether one of the patterns is of a line, by its id or its name; `*` stands for any text."""
-    return any(fnmatchcase(text, pattern) for pattern in patterns for text in (line, name))
+    """Whether one of the patterns is of a line, by its id or its name; `*` stands for any text, all else for itself."""
+    return any(_matcher(pattern).fullmatch(text) for pattern in patterns for text in (line, name))
+
+
+@lru_cache(maxsize=4096)
+def _matcher(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
 def newest_names(days: Iterable[Mapping[str, Any]]) -> dict[str, str]:

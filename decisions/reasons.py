@@ -19,6 +19,8 @@ BOUNDS = ("floor", "cap")
 class Reason(NamedTuple):
     code: str
     text: str
+    override_id: str | None = None
+    "The override that the budget rests on."
 
 
 REASON_CODES = (
@@ -58,9 +60,9 @@ def reason(
         if person is not None:
             signed = f"by {person.who} until {person.until}: {person.reason}"
             if person.kind == "lock":
-                return Reason("locked", f"Locked {signed}")
+                return Reason("locked", f"Locked {signed}", person.override_id)
             code = f"override_{person.kind}"
-            return Reason(code, f"{_to(moved)} the {person.kind} of {money(new)} set {signed}")
+            return Reason(code, f"{_to(moved)} the {person.kind} of {money(new)} set {signed}", person.override_id)
         unknown = "" if curves.days_observed[at] else "; not observed yet, so judged like the other lines"
         if binding == "minimum":
             return Reason("floor", f"{_to(moved)} its minimum of {money(new)}: below it the line does not run")

@@ -3,7 +3,6 @@
 The ground floor imports no room: the work is `decisions.what_if`, named by dotted path.
 """
 
-import csv
 import json
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -158,11 +157,12 @@ def _outcome(answer: Any) -> str:
 
 def _write(answer: Any, path: Path) -> None:
     """Raises MoeError where the file cannot be written."""
-    names = [f.name for f in fields(answer.lines[0])]
+    import pyarrow as pa
+
+    files = import_module("decisions.report.files")
+    columns = [*(f.name for f in fields(answer.lines[0])), "change"]
+    table = pa.table({name: [getattr(line, name) for line in answer.lines] for name in columns})
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([*names, "change"])
-            writer.writerows([*(getattr(line, name) for name in names), line.change] for line in answer.lines)
+        files.write(path, files.csv_bytes(table))
     except OSError as error:
         raise MoeError(f"{path} cannot be written: {error.strerror}", "give --csv a folder that is there") from error

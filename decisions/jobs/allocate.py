@@ -71,7 +71,6 @@ def _budgets(
     asked: Asked, best: Allocation, status_quo: np.ndarray, reasons: list[Reason], night: Night
 ) -> pa.Table:
     spend = best.budget_cents / 100
-    overrides = (low or high for low, high in zip(asked.limits.floor_by, asked.limits.cap_by, strict=True))
     return pa.table({
         "line_id": asked.lines,
         "line_name": [asked.names[line] for line in asked.lines],
@@ -91,7 +90,7 @@ def _budgets(
         "binding": [_held(r.code, str(b)) for r, b in zip(reasons, best.binding, strict=True)],
         "reason_code": [r.code for r in reasons],
         "reason": [r.text for r in reasons],
-        "override_id": pa.array([None if o is None else o.override_id for o in overrides], pa.string()),
+        "override_id": pa.array([r.override_id for r in reasons], pa.string()),
     })
 
 

@@ -14,7 +14,6 @@ SETTINGS = ("total", "max_step", "least_step", "line_floor", "line_cap")
 "Of the whole unit."
 SUBJECT = ("total", "floor", "cap", "lock")
 "Of a platform, a group or a line, after its name and a dot."
-CENT = Decimal("0.01")
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<digits>\d+(?:\.\d+)?)(?P<percent>%?)")
 EXAMPLES = "such as total=12500, total=+10%, google.total=-500, brand.lock=120 or brand.cap=none"
 
@@ -27,12 +26,12 @@ class Amount:
     value: Decimal = Decimal(0)
 
     def of(self, present: Decimal) -> Decimal:
-        """The new amount in place of `present`, to the cent."""
+        """The new amount in place of `present`, unrounded."""
         match self.how:
             case "add":
                 return present + self.value
             case "grow":
-                return (present * (1 + self.value)).quantize(CENT)
+                return present * (1 + self.value)
             case _:
                 return self.value
 

@@ -99,6 +99,8 @@ def _new(one: Asked, present: Decimal) -> Decimal | None:
     if one.amount.how == "none":
         return None
     new = one.amount.of(present)
+    if one.limit != "max_step":  # a share of a budget, not money
+        new = new.quantize(Decimal("0.01"))
     if new < 0:
         raise MoeError(f"{one.text!r} would make {_amount(new)} of {_amount(present)}", "an amount is 0 or more")
     return new

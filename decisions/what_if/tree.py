@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from glob import escape
-
 from decisions.names import lines_of, names_it
 from moe.errors import MoeError
 from moe.units import Group
@@ -28,7 +26,7 @@ def with_group(groups: tuple[Group, ...], name: str, lines: set[str], names: dic
             g = g.model_copy(update={"parent": name, "share_of": "total"})
         elif g.name not in within and g.lines and under[g.name] & lines:
             own = (line for line, text in names.items() if names_it(g.lines, line, text))
-            g = g.model_copy(update={"lines": tuple(escape(line) for line in sorted(set(own) - lines))})
+            g = g.model_copy(update={"lines": tuple(sorted(set(own) - lines))})
         tree.append(g)
     grouped: set[str] = set().union(*(under[w] for w in within)) if within else set()
-    return (*tree, Group(name=name, parent=parent, lines=tuple(escape(line) for line in sorted(lines - grouped))))
+    return (*tree, Group(name=name, parent=parent, lines=tuple(sorted(lines - grouped))))

@@ -257,6 +257,16 @@ def test_a_failure_names_step_message_and_remedy(steps: Any, caplog: pytest.LogC
     assert "wrapped" not in caplog.text
 
 
+def test_a_step_tells_its_own_error_whatever_brought_it_up(steps: Any) -> None:
+    from _defaults import what_failed
+
+    inner = ValueError("CSV column #1: invalid UTF8")
+    own = FileFault("l1.csv, row 2, column campaign: not UTF-8", "save it as UTF-8")
+    own.__cause__ = inner
+    assert what_failed(own) == ("l1.csv, row 2, column campaign: not UTF-8", "save it as UTF-8")
+    assert what_failed(inner)[0] == "ValueError: CSV column #1: invalid UTF8"
+
+
 def test_only_what_mends_itself_is_tried_again(steps: Any) -> None:
     from _defaults import mends_itself
 

@@ -158,6 +158,16 @@ def test_groups_that_cannot_hold_are_named_with_the_repair() -> None:
         decided(Night(unit(groups=twice), D))
 
 
+def test_of_a_floor_and_a_cap_the_one_that_the_budget_meets_is_named() -> None:
+    floor = override(override_id="floor-1", kind="floor", amount=Decimal("1"))
+    cap = override(override_id="cap-1", kind="cap", amount=Decimal("250"), who="another")
+    row = {r["line_id"]: r for r in decided(Night(unit(), D), overrides=[floor, cap])["out.budget__line"].to_pylist()}
+    assert (row["alpha"]["budget"], row["alpha"]["override_id"]) == (Decimal("250.00"), "cap-1")
+    free = override(override_id="cap-2", line_id="beta", kind="cap", amount=Decimal("9999"))
+    row = {r["line_id"]: r for r in decided(Night(unit(), D), overrides=[free])["out.budget__line"].to_pylist()}
+    assert row["beta"]["override_id"] is None, "a limit that holds nothing is nobody's decision"
+
+
 def test_an_expired_override_says_nothing() -> None:
     past = override(entered_on=D - timedelta(days=9), until=D)  # holds to D, not for D+1
     assert budgets(decided(Night(unit(), D), overrides=[past])) == budgets(decided(Night(unit(), D)))

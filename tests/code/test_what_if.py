@@ -1,7 +1,9 @@
 """`moe what-if`: the night is decided again with a change, in memory, by the night's own job."""
 
+import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +13,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from decisions.names import names_it
 from decisions.what_if import Answer, ask
 from decisions.what_if.asked import asked
 from decisions.what_if.scenario import World
@@ -23,6 +26,7 @@ from moe.errors import MoeError
 from moe.jobs import Night, find
 from moe.settings import settings
 from moe.units import Group, Unit
+from moe.what_if import _write
 from tests.code import test_decision_jobs as world
 
 D = world.D
@@ -232,6 +236,23 @@ def test_a_line_whose_id_looks_like_a_pattern_stays_itself() -> None:
     assert lines_of(with_group((), "p", {"x [1]"}, names), names)["p"] == {"x [1]"}
 
 
+def test_all_but_a_star_stands_for_itself() -> None:
+    assert names_it(["Brand [exact]"], "1", "Brand [exact]") and names_it(["why? *"], "why? now", "")
+    assert not names_it(["Brand [exact]"], "1", "Brand e") and not names_it(["why?"], "whys", "")
+
+
+def test_a_share_grows_by_a_share_to_the_end() -> None:
+    assert "25 % → 27.5 %" in " ".join(ask(world.unit(max_step=0.25), D, ["max_step=+10%"]).changes)
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_file(decided: Path, tmp_path: Path) -> None:
+    answer = ask(world.unit(), D, ["total=+10%"])
+    lines = (replace(answer.lines[0], line_name='=HYPERLINK("http://x","y")'), *answer.lines[1:])
+    _write(replace(answer, lines=lines), tmp_path / "lines.csv")
+    rows = list(csv.DictReader((tmp_path / "lines.csv").open(encoding="utf-8-sig")))
+    assert rows[0]["line_name"] == '\'=HYPERLINK("http://x","y")'
+
+
 def said(*words: str) -> Any:
     return CliRunner().invoke(app, ["what-if", *words])
 
@@ -245,8 +266,9 @@ def test_the_command_prints_files_and_its_own_exit_code_for_what_cannot_be_done(
     monkeypatch.setattr("moe.what_if.load_unit", unit)
     text = said("--set", "total=+10%", "--csv", str(tmp_path / "lines.csv"))
     assert text.exit_code == 0 and "900.00 → 990.00" in text.output and "Probability" in text.output
-    rows = (tmp_path / "lines.csv").read_text().splitlines()
-    assert rows[0].startswith("line_id,line_name,platform,budget_before,budget_after") and len(rows) == 4
+    rows = list(csv.DictReader((tmp_path / "lines.csv").open(encoding="utf-8-sig")))
+    assert list(rows[0])[:5] == ["line_id", "line_name", "platform", "budget_before", "budget_after"]
+    assert sum(Decimal(row["budget_after"]) for row in rows) == 990 and len(rows) == 3
     with pytest.raises(MoeError, match=r"lines\.csv cannot be written: No such file"):
         raise said("--set", "total=+10%", "--csv", str(tmp_path / "none" / "lines.csv")).exception
     data = json.loads(said("--set", "total=+10%", "--json").output)
