@@ -103,7 +103,11 @@ def _csv(path: Path) -> tuple[pa.Table, list[tuple[int, str]], bool]:
 
 
 def _header(path: Path, data: bytes) -> list[str]:
-    names = next(csv.reader([data.split(b"\n", 1)[0].decode("utf-8-sig").strip("\r")]), [])
+    text = data.split(b"\n", 1)[0].decode("utf-8-sig").strip("\r")
+    if "\r" in text:
+        raise FileFault(f"{path}: its lines end with a carriage return alone, as old Macintosh files do",
+                        "save it as CSV UTF-8 (comma delimited), then run again")
+    names = next(csv.reader([text]), [])
     return _usable(path, names)
 
 

@@ -166,14 +166,15 @@ def _quarantined(data: ReportData) -> Iterator[Action]:
     for row in data.quarantine.to_pylist():
         files[row["source"], row["file"]].append(row)
     for (source, file), rows in sorted(files.items()):
-        spend = {row["row"]: float(row["spend"] or 0) for row in rows}
+        spend = {row["row"]: 0.0 for row in rows}
+        spend |= {row["row"]: float(row["spend"]) for row in rows if row["spend"]}  # on the first fault of a row alone
         faults = Counter((r["rule"], r["column"], r["remedy"]) for r in rows)
         rule, column, remedy = min(faults, key=lambda fault: (-faults[fault], fault))
         title = f"{count(len(spend), 'row')} of {source} {'was' if len(spend) == 1 else 'were'} quarantined"
         missing = sum(spend.values())
         detail = f"{file}: {rule} in {column}. {sentence(remedy)}"
         if missing:
-            detail += f" Their spend, {number(missing, 2)}, is missing from tonight’s numbers."
+            detail += f" Their spend, {number(missing, 2)} in the file’s currency, is missing from tonight’s numbers."
         yield Action("quarantine", "Fix", title, detail, worth(missing, data), "problems", NO_MONEY,
                      "The curves and the spend so far go on without these rows.", at_most=bool(missing))
 

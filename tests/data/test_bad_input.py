@@ -151,6 +151,8 @@ def test_a_csv_with_semicolons_and_a_workbook_are_told_as_what_they_are(tmp_path
     refused(unit, "has no column", "its separator seems to be the semicolon")
     path.write_bytes(b"PK\x03\x04" + whole)
     refused(unit, f"{path} is a spreadsheet", "as CSV")
+    path.write_bytes(whole.replace(b"\r\n", b"\r").replace(b"\n", b"\r"))
+    refused(unit, "carriage return alone", "as CSV UTF-8")
 
 
 @pytest.mark.parametrize("header", [b"day,account,campaign,device,clicks,clicks", b"day,Clicks,clicks", b""])
