@@ -8,16 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from moe import frames, ledger, runner
+from moe import frames, ledger, publish, runner
 from moe.jobs import BY_NAME, NIGHT, find
 from moe.settings import settings
 from moe.train import train
 from moe.units import Unit, load_unit
+from simulator.applied import deliver_settings
 from simulator.deliveries import deliver
 from simulator.world import World
 
@@ -53,9 +54,15 @@ def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unit]:
         world = World(first_day=FIRST, events_per_day=400)
         deliver(world, D, settings().deliveries, settings().truth)
         made = load_unit(str(folder / "unit.yml"))
-        runner.with_history([job for job in NIGHT if job.history], made, D)
-        train(made, D)
-        runner.run(NIGHT, made, [D])
+        before = D - timedelta(days=1)
+        runner.with_history([job for job in NIGHT if job.history], made, before)
+        train(made, before)
+        runner.run(NIGHT, made, [before])
+        publish.move("release", UNIT, before.isoformat(), expected=None, effective=before, who="test", reason="test",
+                     facts={})
+        deliver_settings(world, UNIT, D, settings().deliveries, settings().truth)  # of the release that was live
+        records = runner.run(NIGHT, made, [D])
+        assert {r.job for r in records if r.status == "done"} >= set(JOBS)
         yield made
     settings.cache_clear()
 
