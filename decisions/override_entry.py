@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from decisions.amounts import cents
+from decisions.jobs.curves import is_funded
 from decisions.names import likeness, newest_names
 from decisions.override_file import HOW, append, history, newest
 from decisions.overrides import Kind, Override, active, line_limits
@@ -18,6 +19,7 @@ from decisions.report.files import runs
 from decisions.requests import of_lines
 from moe import tables
 from moe.errors import MoeError
+from moe.jobs import Night
 from moe.units import BETWEEN, Unit, option
 
 RELEASE, BUDGETS, HISTORY = "out.release__night", "out.budget__line", "marts.ad_performance__line_day"
@@ -86,14 +88,15 @@ def find_line(lines: Lines, wanted: str) -> str:
 
 
 def spent_in(unit: Unit, first: date, last: date) -> Decimal:
-    """What was spent in a period so far, as the newest night knows it."""
+    """What was spent in a period so far by lines that can have a budget, as the newest night counts it."""
     nights = tables.nights(HISTORY, unit.unit)
     if not nights:
         return Decimal(0)
     seen = tables.read(HISTORY, unit.unit, nights[-1])
     day = seen.column("business_date")
     within = pc.and_(pc.greater_equal(day, first), pc.less_equal(day, last))
-    return sum((v for v in seen.filter(within).column("spend").to_pylist() if v is not None), Decimal(0))
+    rows, night = seen.filter(within).select(["line_id", "spend"]).to_pylist(), Night(unit, nights[-1])
+    return sum((r["spend"] for r in rows if r["spend"] is not None and is_funded(r["line_id"], night)), Decimal(0))
 
 
 def planned_in(unit: Unit, first: date, last: date) -> Decimal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -171,9 +171,6 @@ def said(table: pa.Table) -> list[Override]:
     return [Override(**{n: r[n] for n in names}) for r in table.to_pylist()]
 
 
-def budgeted(past: pa.Table | None) -> dict[date, int]:
-    """Cents that earlier nights budgeted for each day."""
-    days: dict[date, int] = {}
-    for r in () if past is None else past.select(["business_date", "budget"]).to_pylist():
-        days[r["business_date"]] = days.get(r["business_date"], 0) + cents(r["budget"])
-    return days
+def budgeted(past: pa.Table | None) -> list[dict[str, Any]]:
+    """Line-days that earlier nights budgeted."""
+    return [] if past is None else past.select(["platform", "business_date", "budget"]).to_pylist()

@@ -7,52 +7,60 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
+from itertools import product
+from typing import Any
 
 import numpy as np
 
+from decisions.amounts import cents
 from decisions.periods import Period
-from decisions.plan.delivery import EXACT, GOOGLE, META, Delivery, most_a_day, worst_period
+from decisions.plan.delivery import EXACT, GOOGLE, META, Account, Delivery, most_a_day, worst_period
 from decisions.plan.problem import IntArray
 
-RULES = {"google_ads": GOOGLE, "meta_ads": META}
-"By the platform's name in core; any other stops at the day's budget."
+RULES = {"google_ads": (GOOGLE,), "meta_ads": (META,), "several": (GOOGLE, META)}
+"""By the platform's name in core, `several` for lines that span platforms: any of the rules may hold for them. A
+platform that is not named stops at the day's budget."""
+Rows = Iterable[Mapping[str, Any]]
 
 
-def rule_of(platform: str, last: date, days: int) -> Delivery:
-    """A platform's rule over a month of `days` that ends on `last`.
+def rules_of(platform: str) -> tuple[Delivery, ...]:
+    return RULES.get(platform, (EXACT,))
 
-    A week that the month's end cuts after k days may spend all its seven days' budget in them, as far as days allow.
+
+def held_to(period: Period, spend: Rows, budgets: Rows, tomorrow: date) -> int:
+    """The largest budget a day, however platforms share it, that cannot carry the period over its total, in cents.
+
+    `spend` and `budgets` are line-days with platform, business_date and `spend` or `budget`.
     """
-    rule = RULES.get(platform, EXACT)
-    if rule.period != "week":
-        return rule
-    cut = (last.weekday() + 1) % 7
-    return Delivery(rule.day_factor, days + max(min(rule.day_factor * cut, rule.period_factor) - cut, 0.0), "month")
-
-
-def held_to(period: Period, platforms: Iterable[str], past: Mapping[date, int], tomorrow: date) -> int:
-    """The largest budget a day, however lines share it, that cannot carry the period over its total, in cents.
-
-    The strictest platform's rule is taken for all money: with any mix the worst case is then within it.
-    """
-    budgets = [past.get(period.first + timedelta(days=t), 0) for t in range((tomorrow - period.first).days)]
+    spend, budgets = list(spend), list(budgets)
+    platforms = sorted({r["platform"] for r in spend}) or ["none"]
+    known = [(_by_day(spend, platform, "spend", period.first, tomorrow),
+              _by_day(budgets, platform, "budget", period.first, tomorrow)) for platform in platforms]
     return min(
-        most_a_day(rule_of(platform, period.last, period.days), period.override.cents, days=period.days,
-                   days_left=period.days_left(tomorrow), past_budget_cents=budgets, spent_cents=period.spent_cents)
-        for platform in platforms
+        most_a_day([Account(rule, budget, spent) for rule, (spent, budget) in zip(rules, known, strict=True)],
+                   period.override.cents, period.first, period.days_left(tomorrow))
+        for rules in product(*map(rules_of, platforms))
     )  # fmt: skip
 
 
-def worst_of(
-    period: Period, tomorrow: date, platform: str, planned: IntArray, past: Mapping[date, int], spent_cents: int
-) -> int:
+def worst_of(period: Period, tomorrow: date, platform: str, planned: IntArray, spend: Rows, budgets: Rows) -> int:
     """The most that a platform may have spent in the period when it is over, in cents.
 
-    `planned` (H,) are its budgets from tomorrow on, days after them are taken at their mean; `past` its budgets by
-    day, `spent_cents` what it spent of the period.
+    `planned` (H,) are its budgets from tomorrow on, days after them are taken at their mean; `spend` and `budgets` are
+    line-days as for `held_to`.
     """
-    left = period.days_left(tomorrow)
-    rest = np.full(left - len(planned), int(np.ceil(planned.mean())), dtype=np.int64)
-    budgets = [past.get(period.first + timedelta(days=t), 0) for t in range((tomorrow - period.first).days)]
-    return worst_period(rule_of(platform, period.last, period.days), np.r_[planned, rest], days=period.days,
-                        past_budget_cents=budgets, spent_cents=spent_cents)  # fmt: skip
+    rest = np.full(period.days_left(tomorrow) - len(planned), int(np.ceil(planned.mean())), dtype=np.int64)
+    spent = _by_day(spend, platform, "spend", period.first, tomorrow)
+    budget = _by_day(budgets, platform, "budget", period.first, tomorrow)
+    return max(worst_period(Account(rule, budget, spent), np.r_[planned, rest], period.first)
+               for rule in rules_of(platform))
+
+
+def _by_day(rows: Rows, platform: str, column: str, first: date, tomorrow: date) -> IntArray:
+    """Cents of a platform on each day of the period that is over."""
+    days = {first + timedelta(days=t): Decimal(0) for t in range((tomorrow - first).days)}
+    for r in rows:
+        if r["platform"] == platform and r["business_date"] in days:
+            days[r["business_date"]] += r[column] or 0
+    return np.array([cents(amount) for amount in days.values()], dtype=np.int64)

@@ -1,15 +1,16 @@
 """The whole plan as a table, and what the night says of the month or quarter that it follows."""
 
-from datetime import date, timedelta
-from typing import Any
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from decisions.amounts import cents, money
+from decisions.amounts import money
+from decisions.jobs.ask import budgeted
 from decisions.jobs.curves import is_funded
-from decisions.jobs.delivery import rule_of, worst_of
+from decisions.jobs.delivery import rules_of, worst_of
 from decisions.jobs.question import Asked
+from decisions.jobs.totals import assumed
 from decisions.plan import Plan
 from decisions.plan.delivery import worst_day
 from moe.jobs import Night
@@ -20,7 +21,7 @@ def plan_table(asked: Asked, plan: Plan, night: Night) -> pa.Table:
     days, n = plan.cents.shape
     value = np.mean([response.daily(plan.cents / 100)[:days] for response in asked.problem.responses], axis=0)
     dates = [night.decided_day + timedelta(days=t) for t in range(days)]
-    last = np.array([worst_day(rule_of(asked.platforms[line], dates[-1], days), plan.cents[:, i])
+    last = np.array([max((worst_day(rule, plan.cents[:, i]) for rule in rules_of(asked.platforms[line])), key=np.sum)
                      for i, line in enumerate(asked.lines)])  # fmt: skip
     return pa.table({
         "line_id": asked.lines * days,
@@ -46,13 +47,12 @@ def period_columns(
     if period is not None:
         tomorrow, worst = night.decided_day, 0
         history = history.filter([is_funded(line, night) for line in history.column("line_id").to_pylist()])
-        platforms = sorted({*asked.platforms.values()} | _platforms(history, period.first))
-        for platform in platforms:
+        spend, budgets = history.select(["platform", "business_date", "spend"]).to_pylist(), budgeted(past)
+        spend += assumed(spend, budgets, night)
+        before = {r["platform"] for r in spend if r["business_date"] >= period.first}
+        for platform in sorted({*asked.platforms.values()} | before):
             mine = np.array([asked.platforms[line] == platform for line in asked.lines])
-            spent = _by_day(history, platform, "spend", period.first, night.date)
-            budgets = _by_day(past, platform, "budget", period.first, night.date)
-            worst += worst_of(period, tomorrow, platform, plan.cents[:, mine].sum(axis=1), budgets,
-                              sum(spent.values()))  # fmt: skip
+            worst += worst_of(period, tomorrow, platform, plan.cents[:, mine].sum(axis=1), spend, budgets)
         amounts = [period.override.cents, period.spent_cents, worst]
     named = zip(("period_total", "period_spent", "period_most"), amounts, strict=True)
     return {
@@ -61,17 +61,3 @@ def period_columns(
         **{name: money([c]) if c is not None else pa.nulls(1, pa.decimal128(18, 2)) for name, c in named},
     }
 
-
-def _platforms(history: pa.Table, first: date) -> set[str]:
-    rows = history.select(["platform", "business_date"]).to_pylist()
-    return {r["platform"] for r in rows if r["business_date"] >= first}
-
-
-def _by_day(table: pa.Table | None, platform: str, column: str, first: date, last: date) -> dict[date, int]:
-    """Cents of a platform by day of the period."""
-    out: dict[date, Any] = {}
-    rows = [] if table is None else table.select(["platform", "business_date", column]).to_pylist()
-    for r in rows:
-        if r["platform"] == platform and first <= r["business_date"] <= last:
-            out[r["business_date"]] = out.get(r["business_date"], 0) + (r[column] or 0)
-    return {day: cents(amount) for day, amount in out.items()}

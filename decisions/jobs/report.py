@@ -150,7 +150,8 @@ def _period(overrides: pa.Table, night: Night) -> Period | None:
     for kind in MONTHS:
         for o in in_force:
             if o.kind == kind and o.amount is not None:
-                return Period(kind, o.amount, o.who, o.reason)
+                decided = tables.read("out.allocation__night", night.unit.unit, night.date).to_pylist()[0]
+                return Period(kind, o.amount, o.who, o.reason, decided.get("period_spent"))
     return None
 
 

@@ -47,16 +47,18 @@ class Money:
 
 
 def money_of(
-    in_force: Sequence[Override], rows: list[dict[str, Any]], past: dict[date, int], night: Night, floors: int
+    in_force: Sequence[Override], rows: list[dict[str, Any]], past: list[dict[str, Any]], night: Night, floors: int
 ) -> Money:
     """What the unit, its period's total or its target say; `floors`: what lines must get in all, in cents.
 
-    `rows` are line-days of spend, `past` the cents budgeted by day. A plan ends with the period whose total it follows.
+    `rows` are line-days of spend, `past` line-days of budgets. A plan ends with the period whose total it follows.
     Where less than the floors is left, the floors are spent: to keep yesterday's budgets would cost more. Raises
     ValueError where two totals hold, or where a target is set that the unit has no range for.
     """
     budget, tomorrow = night.unit.budget, night.decided_day
     target = _target(in_force, night)
+    unreported = assumed(rows, past, night)
+    rows = [*rows, *unreported]
     period = period_tonight(in_force, night.date, _spent(rows))
     if period is None and target is not None:
         low, high = (np.full(budget.horizon, cents(v), dtype=np.int64) for v in (target.low, target.high))
@@ -65,7 +67,7 @@ def money_of(
         even = np.full(budget.horizon, cents(budget.total), dtype=np.int64)
         return Money(even, even, even)
     days = min(budget.horizon, period.days_left(tomorrow))
-    even, notes = period.even(tomorrow, days), [_said(period)]
+    even, notes = period.even(tomorrow, days), [_said(period), *_counted(unreported, period)]
     if target is not None:
         notes.append(f"The target of the unit rests while the {period.word}'s total holds.")
     if days < budget.horizon:
@@ -75,7 +77,7 @@ def money_of(
         even = np.maximum(even, floors)
         return Money(even, even, even, period, None, tuple(notes))
     if budget.delivery == "hold_total" and period.override.kind == "monthly_total":
-        most = held_to(period, {r["platform"] for r in rows}, past, tomorrow)
+        most = held_to(period, rows, past, tomorrow)
         if (even > most).any():
             notes.append(f"Platforms may spend more than their daily budgets: {money(most)} a day instead of "
                          f"{money(int(even[0]))}, so that the month cannot pass its total.")
@@ -95,6 +97,25 @@ def _target(in_force: Sequence[Override], night: Night) -> Target | None:
         raise ValueError(f"override {said[0].override_id}: the unit has no target that takes a number: add `target` "
                          f"with kind, value, low and high to its budget")
     return target if not said or target is None else target.model_copy(update={"value": said[0].amount})
+
+
+def assumed(
+    rows: list[dict[str, Any]], past: list[dict[str, Any]], night: Night
+) -> list[dict[str, Any]]:
+    """Budgets of the days that a platform has not reported yet, as spend: they run while its delivery is late."""
+    newest: dict[str, date] = {}
+    for r in rows:
+        newest[r["platform"]] = max(newest.get(r["platform"], r["business_date"]), r["business_date"])
+    return [{"platform": r["platform"], "business_date": r["business_date"], "spend": r["budget"]} for r in past
+            if r["platform"] in newest and newest[r["platform"]] < r["business_date"] <= night.date]
+
+
+def _counted(unreported: list[dict[str, Any]], period: Period) -> list[str]:
+    by_platform: dict[str, Decimal] = {}
+    for r in (r for r in unreported if r["business_date"] >= period.first):
+        by_platform[r["platform"]] = by_platform.get(r["platform"], Decimal(0)) + r["spend"]
+    return [f"{platform} has not reported its newest spend yet: its budget of {money(cents(amount))} counts as spent."
+            for platform, amount in sorted(by_platform.items()) if amount]
 
 
 def _spent(rows: list[dict[str, Any]]) -> dict[date, int]:

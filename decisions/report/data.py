@@ -18,6 +18,8 @@ class Period:
     total: Decimal
     who: str
     reason: str
+    spent: Decimal | None = None
+    "Of it so far, as the night counted it; None in nights that did not say."
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def pace(data: ReportData) -> Pace | None:
     if not spent and not total:
         return None
     rate = _rate(data)
-    end = expected_end(spent, total, days_left, 1.0 if rate is None else rate, plan)
+    forced = _forced(data)
+    end = expected_end(spent, total, days_left, 1.0 if rate is None else rate, None if forced else plan)
     name = f"{formats.MONTHS[first.month - 1]} {first.year}"
     if kind == "quarterly_total":
         name = f"{formats.MONTHS[first.month - 1]} to {formats.MONTHS[last.month - 1]} {first.year}"
@@ -76,7 +77,19 @@ def expected_end(spent: float, total: float, days_left: int, rate: float, plan: 
     return spent
 
 
+def _forced(data: ReportData) -> bool:
+    """Whether the planned days spend more than the period leaves, as where people's floors ask for it."""
+    even = even_pace(data)
+    if even is None or data.ahead is None:
+        return False
+    budgets = data.ahead.column("budget").to_pylist()
+    days = len(set(data.ahead.column("business_date").to_pylist()))
+    return bool(sum(budgets, Decimal(0)) > even * days * Decimal("1.005") + days)
+
+
 def _spent(data: ReportData, first: date) -> Decimal:
+    if data.period is not None and data.period.spent is not None:
+        return data.period.spent
     days, spend = (data.history.column(name).to_pylist() for name in ("business_date", "spend"))
     return sum((s for day, s in zip(days, spend, strict=True) if day >= first and s is not None), Decimal(0))
 
@@ -115,7 +128,9 @@ def _words(found: Pace, total: float, data: ReportData) -> list[str]:
     share = f"That is {formats.percent(part, 0)} of the plan after {over} of the days." if found.days_gone else ""
     miss = found.end - found.plan
     ends = "on plan" if abs(miss) < 0.005 * found.plan else f"{money(abs(miss))} {'over' if miss > 0 else 'under'}"
-    return [text for text in (
-        so_far, share,
-        f"What is left is spread evenly over the {left} left, {money(total)} tomorrow, so it "
-        f"should end at about {money(found.end)}: {ends}.{pace_words}") if text]
+    ahead = f"What is left is spread evenly over the {left} left, {money(total)} tomorrow, so it should end"
+    if _forced(data):
+        even = money(float(even_pace(data) or 0))
+        ahead = (f"Floors ask for {money(total)} tomorrow, where {even} a day is left: lower floors or raise it. "
+                 f"Kept up for {left}, it ends")
+    return [text for text in (so_far, share, f"{ahead} at about {money(found.end)}: {ends}.{pace_words}") if text]

@@ -131,6 +131,28 @@ def test_an_overspent_month_goes_down_to_the_floors_and_says_so() -> None:
     assert solved(none).cents.sum() == 0 and any("nothing is spent" in note for note in none.notes)
 
 
+def test_a_platform_that_is_late_has_spent_its_budget_of_the_days_it_has_not_told() -> None:
+    night, shift = D + timedelta(days=10), timedelta(days=10)
+    rows = [r | {"business_date": r["business_date"] + shift} for r in history().to_pylist()]
+    rows = [r | {"platform": "meta_ads" if r["line_id"] == "beta" else r["platform"]} for r in rows]
+    late = [r for r in rows if r["platform"] != "meta_ads" or r["business_date"] < night]
+    assert len(late) < len(rows)
+    past = pa.table({"platform": ["google_ads", "meta_ads"], "business_date": [night, night],
+                     "budget": pa.array([Decimal("700.00"), Decimal("250.00")], pa.decimal128(18, 2))})  # fmt: skip
+
+    def told(rows: list[dict[str, Any]]) -> tuple[int, str]:
+        table = pa.Table.from_pylist(rows, schema=history().schema)
+        it = ask(Night(unit(), night), table, CURVES, empty("out.budget__line"), said_of([july(amount="28000.00")]), None, past)
+        assert it.money.period is not None
+        return it.money.period.spent_cents, " ".join(it.notes)
+
+    reported = sum(r["spend"] for r in late if r["business_date"] > D and r["line_id"] != "unplaced")
+    spent, notes = told(late)
+    assert spent == int(reported * 100) + 25_000
+    assert "meta_ads has not reported its newest spend yet: its budget of 250.00 counts as spent" in notes
+    assert "has not reported" not in told(rows)[1]
+
+
 def test_a_quarter_rules_until_a_month_does() -> None:
     quarter = july("quarterly_total", "92000.00") | {"override_id": "q3"}
     assert totals(asked([quarter]))[0] == 100_000
@@ -147,15 +169,18 @@ def test_held_to_a_month_no_platform_rule_can_carry_it_over(seed: int, first: da
     tomorrow, left = first + timedelta(days=done), last.day - done
     shares = random.dirichlet(np.ones(3))
     names = ("google_ads", "meta_ads", "other")
-    pasts = {p: {first + timedelta(days=t): int(random.uniform(0.5, 1.1) * total * share / last.day)
-                 for t in range(done)} for p, share in zip(names, shares, strict=True)}  # fmt: skip
-    spent = {p: int(random.uniform(0, 1) * sum(days.values())) for p, days in pasts.items()}
-    budgeted = {day: sum(days[day] for days in pasts.values()) for day in pasts["other"]}
+    budgets = [{"platform": p, "business_date": first + timedelta(days=t),
+                "budget": Decimal(int(random.uniform(0.5, 1.1) * total * share / last.day)).scaleb(-2)}
+               for p, share in zip(names, shares, strict=True) for t in range(done)]  # fmt: skip
+    used = dict(zip(names, random.uniform(0, 1, 3), strict=True))
+    spend = [{"platform": r["platform"], "business_date": r["business_date"],
+              "spend": round(r["budget"] * Decimal(used[r["platform"]]), 2)} for r in budgets]  # fmt: skip
+    spend += [{"platform": p, "business_date": first - timedelta(days=1), "spend": Decimal(1)} for p in names]
     period = Period(Override(**july(amount=f"{total / 100:.2f}", entered_on=first, until=last)), first, last,
-                    sum(spent.values()))  # fmt: skip
-    a_day = held_to(period, names, budgeted, tomorrow)
+                    int(sum(r["spend"] for r in spend[:-3]) * 100))  # fmt: skip
+    a_day = held_to(period, spend, budgets, tomorrow)
     planned = [np.full(left, int(a_day * share)) for share in random.dirichlet(np.ones(3))]
-    worst = sum(worst_of(period, tomorrow, p, days, pasts[p], spent[p]) for p, days in zip(names, planned, strict=True))
+    worst = sum(worst_of(period, tomorrow, p, days, spend, budgets) for p, days in zip(names, planned, strict=True))
     assert worst <= total + 3
 
 
@@ -174,6 +199,17 @@ def test_a_hard_month_lowers_the_pace_and_any_other_reports_the_worst() -> None:
     assert whole["hold_total"]["total_configured"] == Decimal("986.84")
     assert whole["hold_total"]["period_most"] <= Decimal("30000.00")
     assert "cannot pass its total" in whole["hold_total"]["notes"]
+
+
+def test_lines_that_span_platforms_are_held_by_the_strictest_rule() -> None:
+    first = date(2026, 5, 1)
+    period = Period(Override(**july(amount="31000.00", entered_on=first, until=date(2026, 5, 31))), first,
+                    date(2026, 5, 31), 0)  # fmt: skip
+    spend = [{"platform": "several", "business_date": first - timedelta(days=1), "spend": Decimal(1)}]
+    one = [[r | {"platform": p} for r in spend] for p in ("several", "google_ads", "meta_ads")]
+    several, google, meta = (held_to(period, rows, [], first) for rows in one)
+    assert several == min(google, meta) < 100_000 <= google
+    assert held_to(period, [], [], first) == 100_000
 
 
 TARGET = {"low": "300.00", "high": "1500.00"}

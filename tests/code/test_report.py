@@ -94,7 +94,8 @@ def test_spend_without_a_plan_is_named() -> None:
 
 def test_quarantine_counts_rows_once_and_their_spend_is_the_stake() -> None:
     rows = quarantine(413).slice(0, 413)
-    twice = pa.concat_tables([rows, with_column(with_column(rows.slice(0, 5), "rule", ["range"] * 5), "spend", [None] * 5)])
+    second = with_column(with_column(rows.slice(0, 5), "rule", ["range"] * 5), "spend", [None] * 5)
+    twice = pa.concat_tables([rows, second])
     action = only(actions(quiet(quarantine=twice)))
     assert (action.verb, action.title) == ("Fix", "413 rows of amazon_ads were quarantined")
     assert "sp_2026-06-11.csv: not a number in clicks." in action.detail

@@ -145,6 +145,18 @@ def test_the_month_in_words() -> None:
     assert (quarter.period, quarter.days_left) == ("April to June 2026", 19)
 
 
+def test_floors_above_what_a_month_leaves_are_told_as_what_they_cost() -> None:
+    data = replace(example(6), period=replace(JUNE, spent=Decimal("150000.00")))
+    found = pace(data)
+    assert found is not None and found.spent == 150_000 and "spread evenly" in found.words[-1]
+    decided = data.release["business_date"]
+    ahead = pa.table({"business_date": [decided], "budget": pa.array([Decimal("99000.00")], pa.decimal128(18, 2))})
+    short = replace(JUNE, spent=Decimal("190000.00"))
+    found = pace(replace(data, ahead=ahead, period=short))
+    assert found is not None
+    assert "Floors ask for" in found.words[-1] and "over" in found.words[-1] and "on plan" not in found.words[-1]
+
+
 def test_on_the_first_of_a_month_nothing_of_it_is_spent() -> None:
     data = example(3)
     july = replace(data, period=JUNE, release={**data.release, "business_date": date(2026, 7, 1)},
