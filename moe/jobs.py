@@ -324,10 +324,8 @@ BY_NAME = {job.name: job for job in JOBS}
 
 
 def find(names: list[str]) -> list[Job]:
-    """Jobs by name; `night` stands for all of a night."""
-    if names == ["night"]:
-        return list(NIGHT)
+    """Jobs by name, in the order in which they run; `night` stands for all of a night."""
     for name in names:
-        if name not in BY_NAME:
+        if name not in BY_NAME and name != "night":
             raise MoeError(f"there is no job {name}", f"one of: night, {', '.join(BY_NAME)}")
-    return [BY_NAME[name] for name in names]
+    return [job for job in JOBS if job.name in names or ("night" in names and job in NIGHT)]

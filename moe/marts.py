@@ -67,7 +67,8 @@ def _on_spark(night: Night, folder: Path) -> dict[str, pa.Table]:
                        "leave spark.sql.defaultCatalog and spark.sql.catalogImplementation out of MOE_SPARK_CONF; "
                        "a catalog of Iceberg tables is the setting MOE_LAKE")
     session.sql("drop database if exists marts cascade")
-    session.sql(f"create database marts location '{folder}'")
+    place = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    session.sql(f"create database marts location '{place}'")
     try:
         _build(night, folder)
         return {table: session.table(table).drop("unit", "night").toArrow() for table in BY_NAME["marts"].writes}

@@ -57,12 +57,15 @@ def services() -> list[Service]:
         "AIRFLOW__API__BASE_URL": f"http://{HOST}:{own.airflow_port}",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{own.airflow_port}/execution/",
     }
-    mlflow = ["mlflow", "server", "--backend-store-uri", own.mlflow_uri, "--host", HOST, "--port",
-              str(own.mlflow_port), "--workers", "1"]
+    mlflow = Service(
+        "mlflow", own.mlflow_port, [python, "-m", "mlflow", "server", "--host", HOST, "--port", str(own.mlflow_port),
+                                    "--workers", "1"], "/health", "trainings, models and their measures",
+        {"MLFLOW_BACKEND_STORE_URI": own.mlflow_uri})  # not in the command, which everyone on the machine may read
+    elsewhere = own.mlflow_uri.startswith("http")  # a server of its own
     return [
         Service("airflow", own.airflow_port, [python, "-m", "airflow", "standalone"], "/api/v2/monitor/health",
                 "the DAGs: trigger, watch, backfill", airflow),
-        Service("mlflow", own.mlflow_port, [python, "-m", *mlflow], "/health", "trainings, models and their measures"),
+        *([] if elsewhere else [mlflow]),
         Service("serving", own.serving_port, [python, "-m", "serving"], "/livez",
                 "POST /api/v1/predict; the key stands in " + str(_key_file().with_suffix(".txt")), _serving()),
         Service("reports", own.reports_port, [python, "-m", "moe.archive"], "/", "every night's report"),

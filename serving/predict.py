@@ -1,6 +1,7 @@
 """From checked rows to predictions: look up what is missing, run the graph, fall back where that fails."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -107,7 +108,8 @@ class Predictor:
                 self._metrics.unknown.labels(name).inc()
                 warnings.append(f"{name} '{values[n]}' was not seen in training")
         of_clicks, of_conversions = bounds
-        return Prediction(ctr, conversion, _interval(ctr, of_clicks), _interval(conversion, of_conversions),
+        return Prediction(ctr, conversion, _interval(ctr, of_clicks, 1.0),
+                          _interval(conversion, of_conversions, math.inf),
                           "model", None, warnings)
 
     def _history(self, live: Live, values: Values, reason: str) -> Prediction:
@@ -123,5 +125,6 @@ class Predictor:
         return Prediction(rates[0], rates[1], None, None, "historical_rates", reason, [])
 
 
-def _interval(rate: float, bounds: tuple[float, float, float] | None) -> Interval | None:
-    return None if bounds is None else Interval(bounds[0], rate * bounds[1], min(rate * bounds[2], 1.0))
+def _interval(rate: float, bounds: tuple[float, float, float] | None, most: float) -> Interval | None:
+    """`most`: the largest rate; a click may bring more than one conversion."""
+    return None if bounds is None else Interval(bounds[0], rate * bounds[1], min(rate * bounds[2], most))

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import validate
 from open_data_contract_standard.model import OpenDataContractStandard
 
-from moe import contracts
+from moe import contracts, jobs, services, tables
 from moe.errors import MoeError
 from moe.settings import Settings, settings
 from moe.units import load_unit
@@ -171,3 +171,33 @@ def test_the_arrow_schema_has_the_types_and_nulls_of_the_contract() -> None:
     assert [str(schema.field(n).type) for n in ("unit", "night", "ordered_at", "order_value")] == [
         "string", "date32[day]", "timestamp[us, tz=UTC]", "decimal128(18, 6)"]
     assert [schema.field(n).nullable for n in ("night", "order_id", "customer_id")] == [False, False, True]
+
+
+def test_jobs_run_in_their_own_order_whatever_was_typed() -> None:
+    assert [job.name for job in jobs.find(["bid", "allocate", "bid"])] == ["allocate", "bid"]
+    assert jobs.find(["monitor", "night"]) == [*jobs.NIGHT, jobs.BY_NAME["monitor"]]
+    with pytest.raises(MoeError, match="no job nigth"):
+        jobs.find(["nigth"])
+
+
+def test_a_home_may_have_an_apostrophe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOE_HOME", str(tmp_path / "o'brien"))
+    settings.cache_clear()
+    tables._database.cache_clear()
+    try:
+        found = tables.connect().execute("select current_setting('temp_directory')").fetchall()
+        assert found == [(str(settings().work),)]
+    finally:
+        settings.cache_clear()
+        tables._database.cache_clear()
+
+
+def test_a_database_s_password_stands_in_no_command(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOE_MLFLOW_TRACKING_URI", "postgresql://mlflow:s3cret@db/mlflow")
+    settings.cache_clear()
+    found = {service.name: service for service in services.services()}
+    assert "s3cret" not in " ".join(word for service in found.values() for word in service.command)
+    assert "s3cret" in found["mlflow"].environment["MLFLOW_BACKEND_STORE_URI"]
+    monkeypatch.setenv("MOE_MLFLOW_TRACKING_URI", "https://mlflow.example")
+    settings.cache_clear()
+    assert "mlflow" not in {service.name for service in services.services()}, "it has a server of its own"

@@ -142,7 +142,8 @@ def test_a_platform_that_is_late_has_spent_its_budget_of_the_days_it_has_not_tol
 
     def told(rows: list[dict[str, Any]]) -> tuple[int, str]:
         table = pa.Table.from_pylist(rows, schema=history().schema)
-        it = ask(Night(unit(), night), table, CURVES, empty("out.budget__line"), said_of([july(amount="28000.00")]), None, past)
+        said = said_of([july(amount="28000.00")])
+        it = ask(Night(unit(), night), table, CURVES, empty("out.budget__line"), said, None, past)
         assert it.money.period is not None
         return it.money.period.spent_cents, " ".join(it.notes)
 

@@ -169,6 +169,36 @@ def test_intervals_are_factors_of_the_rate_and_null_where_none_is_stated() -> No
         assert found.conversion_rate_confidence_interval is None
 
 
+def test_a_click_may_bring_more_than_one_conversion_and_its_interval_says_so() -> None:
+    graph = Graph()
+    graph.intervals = (None, (0.9, 0.5, 2.0))  # type: ignore[assignment]
+    [found] = predict(live(graph), rows(live(graph), 0.5))
+    assert found.predicted_conversion_rate == 1.5
+    interval = found.conversion_rate_confidence_interval
+    assert interval and (interval.lower, interval.upper) == (0.75, 3.0)
+
+
+def test_a_large_batch_is_looked_up_in_parts_and_others_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Store:
+        def read(self, entities: list[dict[str, str]]) -> list[dict[str, Any]]:
+            time.sleep(0.03)
+            asked.append(len(entities))
+            return [{"line_id": e["line_id"]} for e in entities]
+
+    many = [{"line_id": str(n)} for n in range(5000)]
+    made = Lookup("x", 0.2)  # less than the whole takes
+    monkeypatch.setattr(made, "_opened", lambda: (SimpleNamespace(EntityError=ZeroDivisionError), Store()))
+
+    async def ask() -> Any:
+        return await asyncio.gather(made.read(many), made.read([{"line_id": "one"}]))
+
+    whole, one = asyncio.run(ask())
+    assert [e["line_id"] for e in whole] == [e["line_id"] for e in many] and one == [{"line_id": "one"}]
+    assert asked.index(1) < len(asked) - 2
+
+
 def test_a_graph_that_breaks_is_fallen_back_from_and_a_row_it_cannot_read_is_refused() -> None:
     state = live(Graph())
     found = predict(state, rows(state, 99.0, 1.0))
