@@ -147,7 +147,7 @@ def promote(night: Night, asked: Asked) -> str:
     if asked.run_type == "backfill":
         return "a backfill moves nothing that is live"
     verdict = let_take_over(night.unit, night.date, who=asked.who, reason=f"challenger of the night of {night.date}")
-    return str(verdict["said"])
+    return f"{verdict['said']}; curves of the bid: {verdict['bid_response']}"
 
 
 STEPS: dict[str, Callable[[Night, Asked], str]] = {

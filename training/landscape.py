@@ -87,19 +87,26 @@ class Fitted:
     "By more than one standard error over those dates."
 
 
-def fit(frame: pd.DataFrame) -> Fitted:
-    """Fit on the oldest 80 % of the dates, measure on the others. What is measured is what is shipped."""
-    from sklearn.isotonic import IsotonicRegression
-
+def split(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The oldest 80 % of the dates, which the curves are fitted on, and the others."""
     dates = np.sort(frame["business_date"].unique())
     late = frame["business_date"].isin(dates[-max(2, round(0.2 * len(dates))):])
-    train, test = frame[~late], frame[late]
+    return frame[~late], frame[late]
+
+
+def fit(frame: pd.DataFrame) -> Fitted:
+    """Fit on the oldest 80 % of the dates, measure on the others. What is measured is what is shipped.
+
+    Raises MoeError where there is nothing to learn from.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    train, test = split(frame)
     clicked = train[train["clicks"] > 0]
     curves = [curve(WIN_RATE, train), curve(PRICE, clicked)]
     peer = IsotonicRegression(out_of_bounds="clip")
-    peer.fit(train["bid"], train["impressions"] / train["eligible_impressions"],
-             sample_weight=train["eligible_impressions"])
-    won = (test["impressions"] / test["eligible_impressions"]).to_numpy()
+    peer.fit(train["bid"], _share(WIN_RATE, train), sample_weight=train["eligible_impressions"])
+    won = _share(WIN_RATE, test)
     weight = test["eligible_impressions"].to_numpy()
     own = weight * (curves[0].predict(columns(test, test["business_date"])) - won) ** 2
     other = weight * (peer.predict(test["bid"]) - won) ** 2
@@ -111,7 +118,7 @@ def fit(frame: pd.DataFrame) -> Fitted:
 def curve(target: Target, rows: pd.DataFrame) -> Monotone:
     """Events by exposure as a function of the bid and the features, weighted by exposure, rising in the bid."""
     exposure = rows[target.exposure].to_numpy(np.float64)
-    share = rows[target.events].to_numpy(np.float64) / exposure
+    share = _share(target, rows)
     made = _prepared(rows)
     is_share = target is WIN_RATE
     scale = 1.0 if is_share else float(np.average(share, weights=exposure)) or 1.0
@@ -125,19 +132,31 @@ def curve(target: Target, rows: pd.DataFrame) -> Monotone:
     return Monotone(target, Boosted(made, trees, "bid_optimization"), scale, is_share)
 
 
+def _share(target: Target, rows: pd.DataFrame) -> FloatArray:
+    """Events by exposure (n,). Simulated rows may say more auctions won than there were, of which the gate only warns:
+    they count as all of them."""
+    found: FloatArray = rows[target.events].to_numpy(np.float64) / rows[target.exposure].to_numpy(np.float64)
+    return found.clip(max=1.0) if target is WIN_RATE else found
+
+
 def _prepared(rows: pd.DataFrame) -> Preparation:
     made = prepare(dataset.columns(rows, rows["business_date"]))
     return replace(made, numbers=("bid", *made.numbers))
 
 
 def promote(unit: Unit, night: date, effective: date, who: str) -> str:
-    """Fit the unit's curves as of a night and make them effective from another on. Says what was done and why."""
+    """Fit the unit's curves as of a night and make them effective from another on. Says what was done and why.
+
+    Raises MoeError where there is nothing to learn from, PublishError where newer curves are effective.
+    """
     if not tables.nights(LANDSCAPE, unit.unit):
         return "the unit delivers no bid landscapes"
     frame = landscape_set(unit.unit, night)
     dates = frame["business_date"].nunique()
     if dates < MIN_DATES or len(frame) < MIN_ROWS:
         return f"{len(frame)} landscape rows on {dates} dates are too little to fit a model"
+    if not (split(frame)[0]["clicks"] > 0).any():
+        return "not used: no row that it would be fitted on has clicks, so that none tells what a click costs"
     with threadpool_limits(1):
         fitted = fit(frame)
     measured = {"error": round(fitted.error, 8), "peer_error": round(fitted.peer_error, 8), "rows": len(frame)}

@@ -5,7 +5,8 @@
 """
 
 import json
-from dataclasses import asdict, dataclass
+import logging
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from training.dataset import TARGETS, known, sample, training_set
 from training.labels import regions
 from training.train import CHALLENGERS
 
+log = logging.getLogger("moe.model")
 SCORES = "features.score__line_segment"
 
 
@@ -53,28 +55,45 @@ def promote(unit: Unit, night: date, *, who: str, reason: str, dry_run: bool = F
     if not trained:
         raise PublishError(f"unit {unit.unit} has no challenger by {night}",
                            f"run `moe train --unit {option(unit.unit)} --date {night}` first")
-    row = tables.read(CHALLENGERS, unit.unit, trained[-1]).to_pylist()[0]
-    live, version = publish.live("model", unit.unit), row["model_version"]
-    now = live.moved_to if live else None
+    live = publish.live("model", unit.unit)
     first = live is None or not live.facts.get("learnt", True)
     effective = trained[-1] if first else _next_night(unit.unit, trained[-1])
-    curves = "not looked at" if dry_run else landscape.promote(unit, trained[-1], effective, who)
+    verdict = _line_model(unit, trained[-1], live, effective, who=who, reason=reason, dry_run=dry_run, despite=despite)
+    return verdict if dry_run else replace(verdict, bid_response=_curves(unit, trained[-1], effective, who))
+
+
+def _line_model(unit: Unit, night: date, live: publish.Entry | None, effective: date, *, who: str, reason: str,
+                dry_run: bool, despite: bool) -> Verdict:
+    """What comes of the challenger of a night beside the live model."""
+    row = tables.read(CHALLENGERS, unit.unit, night).to_pylist()[0]
+    now, version = live.moved_to if live else None, row["model_version"]
     if now == version:
-        return Verdict(now, version, False, None, f"{version} is champion already, nothing moved", (), curves)
-    checks = () if first else tuple(_checks(unit, trained[-1], str(now), version))
+        return Verdict(now, version, False, None, f"{version} is champion already, nothing moved")
+    first = live is None or not live.facts.get("learnt", True)
+    checks = () if first else tuple(_checks(unit, night, str(now), version))
     failed = [check for check in checks if not check.passed]
     if failed and not despite:
         said = f"refused: {'; '.join(f'{check.name}: {check.said}' for check in failed)}"
         if not dry_run:
             tracking.mark(unit.unit, version, {"promotion": "refused", "promotion_reason": said})
-        return Verdict(now, version, False, None, said, checks, curves)
+        return Verdict(now, version, False, None, said, checks)
     said = f"{now or 'nothing'} → {version}, effective from the night of {effective} on"
     if not dry_run:
         why = f"{reason}; despite {', '.join(check.name for check in failed)}" if failed else reason
         facts = {**json.loads(row["facts"]), "checks": {check.name: check.said for check in checks}}
         move(unit.unit, version, now, effective, who, why, facts)
     return Verdict(now, version, not dry_run, effective.isoformat(), f"{'would promote' if dry_run else 'promoted'}: "
-                   f"{said}", checks, curves)
+                   f"{said}", checks)
+
+
+def _curves(unit: Unit, night: date, effective: date, who: str) -> str:
+    """What came of the curves of the bid. Their fault is logged and told: the line model stands without them."""
+    try:
+        return landscape.promote(unit, night, effective, who)
+    except Exception as error:
+        log.exception("%s: no curves of the bid from the night of %s", unit.unit, night)
+        first_line, _, _ = str(error).partition("\n")  # XGBoost's stack stands below it
+        return f"failed, earlier curves stay: {type(error).__name__}: {first_line}"
 
 
 def rollback(unit: Unit, version: str, *, who: str, reason: str, dry_run: bool = False) -> str:

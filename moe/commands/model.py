@@ -67,6 +67,7 @@ def promote(
         table.add_row(check["name"], passed, check["said"])
     out.print(table if table.rows else "no champion to compare with")
     out.print(verdict["said"])
+    plain.print(f"curves of the bid: {verdict['bid_response']}")
 
 
 @app.command()

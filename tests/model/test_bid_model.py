@@ -312,6 +312,26 @@ def test_where_one_curve_serves_all_segments_no_model_is_published(home: Any) ->
     assert publish.live("bid_model", "alike") is None
 
 
+def test_a_row_that_won_more_auctions_than_there_were_counts_as_all_of_them(auctions: Auctions) -> None:
+    frame = landscape.landscape_set("auctions", auctions.last)
+    odd = frame.index.isin([0, len(frame) - 1])  # one that is fitted on, one that is measured on
+    whole, more = (frame.assign(impressions=frame["impressions"].mask(odd, times * frame["eligible_impressions"]))
+                   for times in (1, 3))
+    wanted, found = landscape.fit(whole), landscape.fit(more)
+    assert (found.error, found.peer_error) == (wanted.error, wanted.peer_error) and found.is_better
+    rows = landscape.columns(frame, frame["business_date"])
+    assert (found.curves[0].predict(rows) == wanted.curves[0].predict(rows)).all()
+
+
+def test_without_clicks_no_curves_are_published(auctions: Auctions, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = landscape.landscape_set("auctions", auctions.last)
+    late = frame["business_date"] == frame["business_date"].max()
+    for clicks in (0.0, frame["clicks"].where(late, 0.0)):
+        monkeypatch.setattr(landscape, "landscape_set", lambda *_, clicks=clicks: frame.assign(clicks=clicks))
+        said = landscape.promote(unit("auctions"), auctions.last, auctions.last, "ann")
+        assert said.startswith("not used: ") and "clicks" in said
+
+
 def test_few_landscapes_are_said_to_be_too_little(home: Any) -> None:
     world = Auctions(name="begun", nights=4, lines=2)
     world.write()

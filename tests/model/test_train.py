@@ -16,6 +16,7 @@ from moe.errors import MoeError, PublishError
 from moe.jobs import Night
 from moe.settings import settings
 from moe.train import promote, rollback, train
+from training import landscape
 from training.score import SCORES, score
 
 
@@ -138,6 +139,22 @@ def test_a_roll_back_and_a_promotion_leave_the_nights_that_were_decided(home: An
     assert said == f"rolled back: {second} → {first}, effective from the night of {after} on"
     held = publish.effective("model", "back", world.last + timedelta(days=1))
     assert held.moved_to == first == alias("back")  # type: ignore[union-attr]
+
+
+def test_a_fault_of_the_curves_of_the_bid_is_told_and_stops_no_model(
+    home: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(name="faulty", nights=16, lines=4, seed=8).write()
+
+    def fault(*_: Any) -> str:
+        assert publish.live("model", "faulty"), "the line model comes first"
+        raise ValueError("label must be in [0,1]\nStack trace")
+
+    monkeypatch.setattr(landscape, "promote", fault)
+    result = train(unit("faulty"), world.last)
+    assert publish.live("model", "faulty").moved_to == result["version"] == alias("faulty")  # type: ignore[union-attr]
+    assert result["bid_response"] == "failed, earlier curves stay: ValueError: label must be in [0,1]"
+    assert "faulty: no curves of the bid" in caplog.text and "Stack trace" in caplog.text
 
 
 def test_a_promotion_needs_a_challenger(home: Any) -> None:
