@@ -19,6 +19,8 @@ from moe.settings import settings
 from moe.tables import commit_point, replace
 
 Kind = Literal["release", "model", "bid_model"]
+MODELS: tuple[Kind, ...] = ("model", "bid_model")
+"Kinds whose moves name a bundle: the rates of lines, and the curves of the bid."
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ def restore(unit: str, dry_run: bool = False, bundle_only: bool = False) -> str:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 list(pool.map(partial(_fetch, bucket), missing.items()))
             if not bundle_only:
-                if there.models:
-                    publish.take_over("model", unit, there.models)
+                for kind, entries in there.models.items():
+                    if entries:
+                        publish.take_over(kind, unit, entries)
                 publish.take_over("release", unit, there.releases)  # last: what it names is here
     what = f"bundle {there.bundle}" if bundle_only else f"{unit}, live {there.releases[-1].moved_to}"
     return f"{'would fetch' if dry_run else 'fetched'} {len(missing)} of {len(wanted)} files: {what}"

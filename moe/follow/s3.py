@@ -3,6 +3,7 @@
     <prefix>/store/<layer>/<table>/<unit>/<night>.parquet   replaced where If-Match finds what we saw
     <prefix>/bundles/<version>/…                            written once (If-None-Match): its name is its hash
     <prefix>/reports/<unit>/<night>/…                       as the partitions
+    <prefix>/reports/evidently/…                            the script that all units' monitoring pages refer to
     <prefix>/live/<unit>.json                               moved last, by compare and swap
 
 The last one holds the publication logs and the SHA-256 of every file, so that what is fetched can be checked.
@@ -35,7 +36,8 @@ class Shown:
     etag: str | None = None
     body: bytes = b""
     releases: list[publish.Entry] = field(default_factory=list)
-    models: list[publish.Entry] = field(default_factory=list)
+    models: dict[publish.Kind, list[publish.Entry]] = field(default_factory=dict)
+    "By kind; an object of an older release of this package lacks `bid_model`."
     bundle: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     "SHA-256 by path under the store's home."
@@ -83,11 +85,13 @@ def prune(unit: str, dry_run: bool) -> list[str]:
 
 
 def files(unit: str) -> dict[str, Path]:
-    """What follows, by its path under the home: all tables but landing, the bundles that were live, the reports."""
+    """What follows, by its path under the home: all tables but landing, the bundles that were live, the reports with
+    the script that they refer to."""
     found = [tables.partition(table, unit, night) for table in tables.tables() if not table.startswith("landing.")
              for night in tables.nights(table, unit)]
-    folders = [settings().bundles / version for version in {entry.moved_to for entry in publish.log("model", unit)}]
-    for folder in (*folders, settings().reports / unit):
+    versions = {entry.moved_to for kind in publish.MODELS for entry in publish.log(kind, unit)}
+    folders = [settings().bundles / version for version in versions]
+    for folder in (*folders, settings().reports / unit, settings().monitoring_library):
         found += [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     return {path.relative_to(settings().home).as_posix(): path for path in sorted(found)}
 
@@ -98,7 +102,8 @@ def shown(bucket: Bucket, unit: str) -> Shown:
     if found is None:
         return Shown()
     told_there = json.loads(found[1])
-    releases, models = ([publish.Entry(**entry) for entry in told_there["log"][kind]] for kind in ("release", "model"))
+    releases = [publish.Entry(**entry) for entry in told_there["log"]["release"]]
+    models = {kind: [publish.Entry(**entry) for entry in told_there["log"].get(kind, [])] for kind in publish.MODELS}
     return Shown(*found, releases, models, told_there["bundle"], told_there["files"])
 
 
@@ -131,7 +136,7 @@ def _move(bucket: Bucket, now: Live, seen: Shown, digests: dict[str, str]) -> No
     """Swap the pointer object, if it is still the one that we saw."""
     model = publish.effective("model", now.unit, now.night)
     logs = {"release": [asdict(entry) for entry in now.moves],
-            "model": [asdict(entry) for entry in publish.log("model", now.unit)]}
+            **{kind: [asdict(entry) for entry in publish.log(kind, now.unit)] for kind in publish.MODELS}}
     body = json.dumps({"unit": now.unit, "night": now.night.isoformat(), "move": len(now.moves),
                        "bundle": model.moved_to if model else None, "files": digests, "log": logs},
                       indent=1, sort_keys=True).encode()

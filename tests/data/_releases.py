@@ -38,9 +38,9 @@ def publish_night(night: date, budgets: dict[str, Decimal] | None = None, back: 
     release.make_live(UNIT, night, who="a person", reason="because", back=back)
 
 
-def publish_model(version: str, night: date = D1) -> None:
-    now = publish.live("model", UNIT)
-    publish.move("model", UNIT, version, expected=now.moved_to if now else None, effective=night, who="test",
+def publish_model(version: str, night: date = D1, kind: publish.Kind = "model") -> None:
+    now = publish.live(kind, UNIT)
+    publish.move(kind, UNIT, version, expected=now.moved_to if now else None, effective=night, who="test",
                  reason="trained", facts={})
 
 

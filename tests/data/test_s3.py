@@ -278,6 +278,43 @@ def test_a_store_comes_back_and_goes_on(bucket: Any, tmp_path: Path, monkeypatch
         follow.follow(UNIT)
 
 
+def test_the_curves_of_the_bid_and_the_pages_script_come_back_too(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves, script = settings().bundles / "4567cdef" / "model.onnx", settings().monitoring_library / "evidently-1.js"
+    for path in (curves, script):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    publish_model(VERSION)
+    publish_model(curves.parent.name, kind="bid_model")
+    publish_night(D1)
+    follow.follow(UNIT)
+    moves = publish.log("bid_model", UNIT)
+    assert pointer(bucket)["bundle"] == VERSION, "serving loads the model's"
+    at(tmp_path / "new", monkeypatch)
+    restore(UNIT)
+    assert publish.log("bid_model", UNIT) == moves and publish.log("model", UNIT)
+    assert (settings().bundles / "4567cdef" / "model.onnx").read_text() == "model.onnx"
+    assert (settings().monitoring_library / "evidently-1.js").read_text() == "evidently-1.js"
+
+
+def test_what_followed_before_curves_did_can_be_restored_and_followed(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_model(VERSION)
+    publish_night(D1)
+    follow.follow(UNIT)
+    told = pointer(bucket)
+    del told["log"]["bid_model"]
+    bucket.put_object(Key=f"lake/live/{UNIT}.json", Body=json.dumps(told).encode())
+    at(tmp_path / "new", monkeypatch)
+    restore(UNIT)
+    assert publish.live("model", UNIT) and publish.live("bid_model", UNIT) is None
+    publish_model("4567cdef", kind="bid_model")
+    follow.follow(UNIT)
+    assert [entry["moved_to"] for entry in pointer(bucket)["log"]["bid_model"]] == ["4567cdef"]
+
+
 def test_a_serving_host_fetches_the_bundle_alone(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish_night(D1)
     follow.follow(UNIT)
