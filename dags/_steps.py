@@ -53,9 +53,12 @@ def first_model(night: Night, asked: Asked) -> str:
     from moe import publish
     from moe.train import train
 
-    model = publish.effective("model", night.unit.unit, night.date)
-    # A young unit starts with rates by rule: look every night whether there is enough to learn from.
-    if model and (model.facts.get("learnt", True) or not publishes(asked)):
+    unit = night.unit.unit
+    model, live = publish.effective("model", unit, night.date), publish.live("model", unit)
+    # A young unit starts with rates by rule: look every night whether there is enough to learn from. One that learnt
+    # since keeps its rule in the nights that the rule decided.
+    learnt = any(entry and entry.facts.get("learnt", True) for entry in (model, live))
+    if model and (learnt or not publishes(asked)):
         return f"model {model.moved_to[:12]}, effective since {model.effective}"
     trained = train(night.unit, night.date)
     how = f"trained {trained['version'][:12]} on {trained['rows']:,} rows"

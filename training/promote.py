@@ -46,18 +46,19 @@ class Verdict:
 
 
 def promote(unit: Unit, night: date, *, who: str, reason: str, dry_run: bool = False, despite: bool = False) -> Verdict:
-    """Let the newest challenger of a night up to `night` take over where it earns it, from the next night on.
+    """Let the newest challenger of a night up to `night` take over where it earns it.
 
-    A unit's first model, and the first that is learnt, take over unopposed. `despite`: a person overrules the
-    checks, which are logged all the same. Raises PublishError where there is no challenger.
+    It decides from its own night on, or the first that is not decided yet. A unit's first model, and the first that is
+    learnt, take over unopposed. `despite`: a person overrules the checks, which are logged all the same. Raises
+    PublishError where there is no challenger.
     """
     trained = [n for n in tables.nights(CHALLENGERS, unit.unit) if n <= night]
     if not trained:
         raise PublishError(f"unit {unit.unit} has no challenger by {night}",
                            f"run `moe train --unit {option(unit.unit)} --date {night}` first")
     live = publish.live("model", unit.unit)
-    first = live is None or not live.facts.get("learnt", True)
-    effective = trained[-1] if first else _next_night(unit.unit, trained[-1])
+    # Where no model ever was, none decided a night: training again mends a log that was lost.
+    effective = _next_night(unit.unit, trained[-1]) if live else trained[-1]
     verdict = _line_model(unit, trained[-1], live, effective, who=who, reason=reason, dry_run=dry_run, despite=despite)
     return verdict if dry_run else replace(verdict, bid_response=_curves(unit, trained[-1], effective, who))
 

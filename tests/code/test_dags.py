@@ -344,6 +344,8 @@ def test_a_young_unit_is_trained_again_until_there_is_something_to_learn(
     facts: dict[str, Any] = {}
     effective = SimpleNamespace(moved_to="rule", effective="2026-06-29", facts=facts)
     monkeypatch.setattr(publish, "effective", lambda *_: effective)
+    live = SimpleNamespace(facts=facts)
+    monkeypatch.setattr(publish, "live", lambda *_: live)
     trained = {"version": "learnt", "rows": 1, "learnt": True, "status": "published"}
     monkeypatch.setattr(train, "train", lambda *_: trained)
     night = SimpleNamespace(unit=SimpleNamespace(unit="young"), date=date(2026, 6, 30))
@@ -352,3 +354,5 @@ def test_a_young_unit_is_trained_again_until_there_is_something_to_learn(
                                    (True, "scheduled", "model rule")):
         facts["learnt"] = learnt
         assert ask(run_type).startswith(said)
+    facts["learnt"], live.facts = False, {"learnt": True}
+    assert ask("scheduled").startswith("model rule"), "a night that the rule decided is run again"

@@ -141,6 +141,30 @@ def test_a_roll_back_and_a_promotion_leave_the_nights_that_were_decided(home: An
     assert held.moved_to == first == alias("back")  # type: ignore[union-attr]
 
 
+def test_the_first_model_that_is_learnt_leaves_the_nights_that_the_rule_decided(home: Any) -> None:
+    world = World(name="grown", nights=16, lines=4, seed=6).write()
+    publish.move("model", "grown", "rule", expected=None, effective=world.night(0), who="test", reason="young",
+                 facts={"learnt": False})
+    put(SCORES, "grown", world.last, {"line_id": ["l"], "segment": ["s"], "click_rate": [0.1], "conversion_rate": [0.1],
+                                      "value_per_conversion": [None], "model_version": ["rule"]})
+    learnt = train(unit("grown"), world.last)
+    after = world.last + timedelta(days=1)
+    assert publish.effective("model", "grown", world.last).moved_to == "rule"  # type: ignore[union-attr]
+    assert publish.effective("model", "grown", after).moved_to == learnt["version"]  # type: ignore[union-attr]
+    assert publish.live("model", "grown").facts["learnt"]  # type: ignore[union-attr]
+
+
+def test_a_log_that_was_lost_comes_back_by_training_again(home: Any) -> None:
+    world = World(name="lost", nights=16, lines=4, seed=6).write()
+    first = train(unit("lost"), world.last)["version"]
+    put(SCORES, "lost", world.last, {"line_id": ["l"], "segment": ["s"], "click_rate": [0.1], "conversion_rate": [0.1],
+                                     "value_per_conversion": [None], "model_version": [first]})
+    for path in (settings().published / "model").glob("lost*"):
+        path.unlink()
+    train(unit("lost"), world.last)
+    assert scores("lost", world.last)["model_version"].unique().to_pylist() == [first]
+
+
 def test_a_fault_of_the_curves_of_the_bid_is_told_and_stops_no_model(
     home: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
