@@ -25,6 +25,7 @@ def train(unit: Unit, night: date, who: str = "moe train") -> dict[str, Any]:
     result: dict[str, Any] = {"unit": unit.unit, "night": night.isoformat(), "version": row["model_version"],
                               **json.loads(row["facts"])}
     if live and live.moved_to == row["model_version"]:
+        import_module("training.tracking").follow(unit.unit, live.moved_to)  # which its move may not have reached
         return result | {"status": f"unchanged: champion since the night of {live.effective}"}
     if live and live.facts.get("learnt", True):
         return result | {"status": "challenger: `moe model promote` compares it with the champion"}

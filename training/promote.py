@@ -69,6 +69,8 @@ def _line_model(unit: Unit, night: date, live: publish.Entry | None, effective: 
     row = tables.read(CHALLENGERS, unit.unit, night).to_pylist()[0]
     now, version = live.moved_to if live else None, row["model_version"]
     if now == version:
+        if not dry_run:
+            tracking.follow(unit.unit, version)
         return Verdict(now, version, False, None, f"{version} is champion already, nothing moved")
     first = live is None or not live.facts.get("learnt", True)
     checks = () if first else tuple(_checks(unit, night, str(now), version))
@@ -77,6 +79,7 @@ def _line_model(unit: Unit, night: date, live: publish.Entry | None, effective: 
         said = f"refused: {'; '.join(f'{check.name}: {check.said}' for check in failed)}"
         if not dry_run:
             tracking.mark(unit.unit, version, {"promotion": "refused", "promotion_reason": said})
+            tracking.follow(unit.unit, str(now))
         return Verdict(now, version, False, None, said, checks)
     said = f"{now or 'nothing'} → {version}, effective from the night of {effective} on"
     if not dry_run:
@@ -105,6 +108,8 @@ def rollback(unit: Unit, version: str, *, who: str, reason: str, dry_run: bool =
         raise PublishError(f"{version} was never the model of {unit.unit}", "see `moe model show` for those that were")
     to = found[-1]
     if to.moved_to == live.moved_to:
+        if not dry_run:
+            tracking.follow(unit.unit, to.moved_to)
         return f"{to.moved_to} is champion already, nothing moved"
     try:
         Bundle.load(settings().bundles / to.moved_to)
@@ -120,7 +125,10 @@ def rollback(unit: Unit, version: str, *, who: str, reason: str, dry_run: bool =
 
 def move(unit: str, to: str, expected: str | None, effective: date, who: str, reason: str,
          facts: dict[str, Any]) -> None:
-    """The pointer and its log first; MLflow's alias says nothing that they have not said."""
+    """The pointer and its log first; MLflow's alias says nothing that they have not said.
+
+    Where MLflow cannot be reached, the same command again finds nothing to move and brings the alias after.
+    """
     publish.move("model", unit, to, expected=expected, effective=effective, who=who, reason=reason, facts=facts)
     tracking.follow(unit, to)
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from moe.errors import MoeError, PublishError
 from moe.jobs import Night
 from moe.settings import settings
 from moe.train import promote, rollback, train
-from training import landscape
+from training import landscape, tracking
 from training.score import SCORES, score
 
 
@@ -28,6 +29,11 @@ def tags(name: str, version: str) -> dict[str, str]:
 
 def alias(name: str) -> str:
     return str(_mlflow().get_model_version_by_alias(f"{name}_line_performance", "champion").tags["bundle"])
+
+
+def leave_behind(name: str) -> None:
+    """As where MLflow could not be reached after the pointer moved."""
+    _mlflow().delete_registered_model_alias(f"{name}_line_performance", "champion")
 
 
 def _mlflow() -> Any:
@@ -109,10 +115,11 @@ def test_a_challenger_of_few_held_out_dates_waits_unless_a_person_says_so(home: 
     world.counts["clicks"][-2] += 1
     world.write_core(world.nights - 1)
     second = train(unit("twice"), world.last)
+    leave_behind("twice")
     refused = promote(unit("twice"), world.last, who="ann", reason="weekly")
     assert not refused["promoted"] and "held-out dates of click_rate, fewer than 7" in refused["said"]
     assert scores("twice", world.last)["model_version"].unique().to_pylist() == [first["version"]]
-    assert tags("twice", second["version"])["promotion"] == "refused"
+    assert tags("twice", second["version"])["promotion"] == "refused" and alias("twice") == first["version"]
     done = promote(unit("twice"), world.last, who="ann", reason="weekly", despite=True)
     assert done["promoted"] and publish.live("model", "twice").reason == "weekly; despite better"  # type: ignore[union-attr]
     assert scores("twice", world.last)["model_version"].unique().to_pylist() == [second["version"]]
@@ -163,6 +170,28 @@ def test_a_log_that_was_lost_comes_back_by_training_again(home: Any) -> None:
         path.unlink()
     train(unit("lost"), world.last)
     assert scores("lost", world.last)["model_version"].unique().to_pylist() == [first]
+
+
+def test_an_alias_that_was_left_behind_is_mended_by_trying_again(home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, model = World(name="behind", nights=16, lines=4, seed=9).write(), "behind_line_performance"
+
+    def away(*_: Any) -> None:
+        raise ConnectionError("MLflow is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "follow", away)
+        with pytest.raises(ConnectionError):
+            train(unit("behind"), world.last)
+    live = str(publish.live("model", "behind").moved_to)  # type: ignore[union-attr]
+    assert _mlflow().get_registered_model(model).aliases == {}
+    assert train(unit("behind"), world.last)["status"].startswith("unchanged") and alias("behind") == live
+    for again in (partial(promote, unit("behind"), world.last), partial(rollback, unit("behind"), live)):
+        leave_behind("behind")
+        again(who="ann", reason="again", dry_run=True)
+        assert _mlflow().get_registered_model(model).aliases == {}, "a dry run moves nothing"
+        again(who="ann", reason="again")
+        assert alias("behind") == live
+    assert len(publish.log("model", "behind")) == 1
 
 
 def test_a_fault_of_the_curves_of_the_bid_is_told_and_stops_no_model(
