@@ -21,6 +21,14 @@ from moe.tables import commit_point, replace
 Kind = Literal["release", "model", "bid_model"]
 MODELS: tuple[Kind, ...] = ("model", "bid_model")
 "Kinds whose moves name a bundle: the rates of lines, and the curves of the bid."
+REMEDIES: dict[Kind, tuple[str, str]] = {
+    "release": ("look with `moe release show`, then try again",
+                "older nights write candidates only; to go back use `moe release rollback`"),
+    "model": ("look with `moe model show`, then try again",
+              "promote the challenger of a later night; to go back use `moe model rollback`"),
+    "bid_model": ("try again: `moe model promote` looks anew",
+                  "fit those of a later night, which has a challenger, with `moe model promote`")}
+"What to do where another moved first, and where a move would go backwards. No command goes back to earlier curves."
 
 
 @dataclass(frozen=True)
@@ -105,10 +113,10 @@ def move(
         seen = now.moved_to if now else None
         if seen != expected:
             raise PublishError(f"the {kind} pointer of {unit} stands at {seen}, not at {expected}",
-                               "someone moved it meanwhile: look with `moe release show`, then try again")
+                               f"someone moved it meanwhile: {REMEDIES[kind][0]}")
         if forward_only and now and effective.isoformat() < now.effective:
             raise PublishError(f"{kind} {to} of {effective} is older than the live one of {now.effective}",
-                               "older nights write candidates only; to go back use `moe release rollback`")
+                               REMEDIES[kind][1])
         at = datetime.now(UTC).isoformat(timespec="seconds")
         entry = Entry(at, who, seen, to, effective.isoformat(), reason, facts)
         before = log(kind, unit)

@@ -20,9 +20,10 @@ from feature_repo.store import KEYS, training_features
 from moe import publish, tables
 from moe.asof import COVERAGE, as_of_sql
 from moe.contracts import contract
+from moe.errors import MoeError
 from moe.jobs import Night
-from moe.units import Unit
-from serving.bundle import Bundle
+from moe.units import Unit, option
+from serving.bundle import Bundle, BundleError
 from training import bundles, dataset
 from training.bid_model import BidOptimizationModel
 from training.dataset import MIN_DATES, MIN_ROWS, FloatArray, Target
@@ -170,15 +171,18 @@ def promote(unit: Unit, night: date, effective: date, who: str) -> str:
     live, now = publish.live("bid_model", unit.unit), publish.effective("bid_model", unit.unit, effective)
     if now and now.moved_to == folder.name:
         return f"unchanged: {folder.name} is effective since {now.effective}"
+    if live and live.facts.get("training_night", "") > night.isoformat():
+        return f"not used: the live ones know more, up to the night of {live.facts['training_night']}"
     publish.move("bid_model", unit.unit, folder.name, expected=live.moved_to if live else None, effective=effective,
-                 who=who, reason=f"trained on what was known in {night}", facts=measured)
+                 who=who, reason=f"trained on what was known in {night}",
+                 facts=measured | {"training_night": night.isoformat()})
     return f"published: {folder.name} is effective from {effective} on"
 
 
 def response(night: Night, features: pd.DataFrame) -> pa.Table:
     """Rows of RESPONSE for every line and segment with features and recent landscapes; none without a model.
 
-    Raises BundleError where the model's bundle is missing or damaged.
+    Raises MoeError where the model's bundle is missing or damaged.
     """
     empty = contract(RESPONSE).schema.empty_table().drop_columns(["unit", "night"])
     entry = publish.effective("bid_model", night.unit.unit, night.date)
@@ -189,11 +193,22 @@ def response(night: Night, features: pd.DataFrame) -> pa.Table:
     rows = features.merge(_eligible(found, night.date), on=list(KEYS)).merge(grid, how="cross")
     if rows.empty:
         return empty
-    bundle = Bundle.load(night.settings.bundles / entry.moved_to)
-    predicted = bundle.predict(columns(rows, pd.Series(pd.Timestamp(night.decided_day), index=rows.index)))
+    try:
+        bundle = Bundle.load(night.settings.bundles / entry.moved_to)
+        predicted = bundle.predict(columns(rows, pd.Series(pd.Timestamp(night.decided_day), index=rows.index)))
+    except BundleError as error:
+        raise MoeError(f"curves of the bid {entry.moved_to} of unit {night.unit.unit}: {error.message}",
+                       _again(night.unit, entry)) from error
     return pa.table({**{key: rows[key].to_numpy(dtype=object) for key in KEYS}, "bid": rows["bid"].to_numpy(),
                      "eligible_impressions": rows["eligible_impressions"].to_numpy(), **predicted,
                      "model_version": pa.repeat(bundle.version, len(rows))})
+
+
+def _again(unit: Unit, entry: publish.Entry) -> str:
+    """How a bundle comes back: the same data give the same one, before anything is judged or moved."""
+    trained = entry.facts.get("training_night", entry.effective)  # older entries do not say it
+    return ("copy its folder back from where it was made, or fit it again on the same night: `moe model promote "
+            f"--unit {option(unit.unit)} --date {trained} --who … --reason …`")
 
 
 def _eligible(found: pd.DataFrame, night: date) -> pd.DataFrame:

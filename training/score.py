@@ -21,7 +21,8 @@ SCORES = "features.score__line_segment"
 def score(night: Night) -> dict[str, pa.Table]:
     """One row a line and segment of the night, for the next day; and what bids win, where the unit tells.
 
-    Raises MoeError where no model holds in the night, or its bundle is missing or damaged.
+    Raises MoeError where no model holds in the night, or a bundle, its own or that of the bid's curves, is missing or
+    damaged.
     """
     unit, train = night.unit.unit, f"moe train --unit {option(night.unit.unit)} --date {night.date}"
     entry = publish.effective("model", unit, night.date)
@@ -31,7 +32,6 @@ def score(night: Night) -> dict[str, pa.Table]:
     try:
         bundle = Bundle.load(night.settings.bundles / entry.moved_to)
         predicted = bundle.predict(columns(features, _days(features, night)))
-        responses = landscape.response(night, features)
     except BundleError as error:
         raise MoeError(f"model {entry.moved_to} of unit {unit}: {error.message}",
                        f"copy its folder back from where it was made, or run `{train}`") from error
@@ -39,7 +39,7 @@ def score(night: Night) -> dict[str, pa.Table]:
     values = {VALUE.name: predicted.get(VALUE.name, pa.nulls(len(features)))}
     version = pa.repeat(bundle.version, len(features))
     return {SCORES: pa.table(scores | predicted | values | {"model_version": version}),
-            landscape.RESPONSE: responses}
+            landscape.RESPONSE: landscape.response(night, features)}
 
 
 def _days(features: pd.DataFrame, night: Night) -> "pd.Series[Any]":

@@ -140,6 +140,20 @@ def test_the_pointer_moves_forward_only_unless_rolled_back() -> None:
         move("c", "a", D3, reason="")
 
 
+@pytest.mark.parametrize(("kind", "looks", "goes_back"), [
+    ("release", "moe release show", "moe release rollback"),
+    ("model", "moe model show", "moe model rollback"),
+    ("bid_model", "moe model promote", "moe model promote"),
+])
+def test_a_move_that_is_refused_names_commands_of_its_kind(kind: publish.Kind, looks: str, goes_back: str) -> None:
+    terms: dict[str, Any] = {"who": "ann", "reason": "test", "facts": {}}
+    publish.move(kind, "shop", "b", expected=None, effective=D2, **terms)
+    with pytest.raises(PublishError, match=looks):
+        publish.move(kind, "shop", "c", expected="a", effective=D3, **terms)
+    with pytest.raises(PublishError, match=goes_back):
+        publish.move(kind, "shop", "a", expected="b", effective=D1, **terms)
+
+
 def test_what_is_effective_in_a_night() -> None:
     for to, expected, night in (("a", None, D1), ("b", "a", D3), ("c", "b", D3)):
         move(to, expected, night)

@@ -1,8 +1,9 @@
 """What the bid model must do: value beyond the line's, curves that rise with the bid, parity, its way to a bid."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from moe.contracts import contract
 from moe.errors import MoeError
 from moe.jobs import Night
 from moe.settings import settings
-from moe.train import train
+from moe.train import promote, train
 from serving.bundle import Bundle
 from training import bid_model, bundles, landscape
 from training.bid_model import (
@@ -302,6 +303,25 @@ def test_responses_fit_their_contract_and_the_log_has_their_error(auctions: Auct
 def test_the_same_landscapes_train_the_same_model(auctions: Auctions, published: Bundle) -> None:
     assert landscape.promote(unit("auctions"), auctions.last, auctions.last, "ann") == (
         f"unchanged: {published.version} is effective since {auctions.last}")
+
+
+def test_a_missing_bundle_of_the_curves_is_named_and_its_remedy_works(auctions: Auctions, published: Bundle) -> None:
+    folder = settings().bundles / published.version
+    shutil.rmtree(folder)
+    with pytest.raises(MoeError, match=rf"curves of the bid {published.version} of unit auctions: .* cannot be read"
+                                       rf"[\s\S]*moe model promote --unit auctions --date {auctions.last} "):
+        score(Night(unit("auctions"), auctions.last))
+    verdict = promote(unit("auctions"), auctions.last, who="ann", reason="the curves' bundle was lost")
+    assert not verdict["promoted"] and verdict["bid_response"].startswith("unchanged")
+    assert score(Night(unit("auctions"), auctions.last))[landscape.RESPONSE].num_rows
+    assert Bundle.load(folder).version == published.version
+
+
+def test_curves_of_an_earlier_night_do_not_replace_those_that_know_more(auctions: Auctions, published: Bundle) -> None:
+    earlier = auctions.last - timedelta(days=2)
+    assert landscape.promote(unit("auctions"), earlier, auctions.last, "ann") == (
+        f"not used: the live ones know more, up to the night of {auctions.last}")
+    assert publish.live("bid_model", "auctions").moved_to == published.version  # type: ignore[union-attr]
 
 
 def test_where_one_curve_serves_all_segments_no_model_is_published(home: Any) -> None:
