@@ -12,7 +12,8 @@ outcomes that have matured, and says whether a new model should be trained. Deci
 | `train` | starts the DAG `train` of the same D |
 
 It waits for the scores and not for the run that makes them, so that it follows a scheduled night, one that a person
-started and a backfill alike. A unit whose scores were skipped is skipped here too.
+started and a backfill alike. A unit whose scores were skipped is skipped here too, and so is a night in which
+no line was scored (no ads for 28 days).
 
 ## Trigger
     airflow dags trigger monitor --logical-date 2026-06-30

@@ -40,8 +40,8 @@ class Record:
     reason: str = ""
 
 
-class _Skip(Exception):
-    """A step whose inputs the unit does not have."""
+class Skip(Exception):
+    """A step that has nothing to work on, with the reason. A job raises it too; nothing is replaced then."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _run_one(job: Job, night: Night, report: Report) -> Record:
         inputs = _inputs(job, night, record)
         tables.commit_point(f"read:{job.name}")
         _replace(_outputs(job, night, inputs), night, record)
-    except _Skip as skip:
+    except Skip as skip:
         record.status, record.reason = "skipped", str(skip)
     except Exception as error:
         record.status, record.reason = "failed", f"{type(error).__name__}: {error}"
@@ -125,7 +125,7 @@ def inputs(job: Job, night: Night) -> dict[str, Any]:
     """
     try:
         return _inputs(job, night, Record(job.name, night.unit.unit, night.date.isoformat()))
-    except _Skip as skip:
+    except Skip as skip:
         raise MoeError(f"{job.name} has nothing to decide: {skip}", "`moe jobs` lists what it reads") from skip
 
 
@@ -218,12 +218,12 @@ def _demand(read: Read, night: Night, unit: str) -> None:
             raise _missing(COVERAGE, "land", night)
         paths = tables.files(read.table, unit, night.unit.first_night, night.date)
         if not any(pq.read_metadata(path).num_rows for path in paths):
-            raise _Skip(f"unit {unit} has no rows in {read.table}")
+            raise Skip(f"unit {unit} has no rows in {read.table}")
     elif night.date not in have:
         producer = next((job for job in JOBS if read.table in job.writes), None)
         name = producer.name if producer else "land"
         if producer and _status(producer, night.unit, night.date) == "skipped":
-            raise _Skip(f"step {name} was skipped")
+            raise Skip(f"step {name} was skipped")
         raise _missing(read.table, name, night)
 
 

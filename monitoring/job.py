@@ -21,7 +21,8 @@ def monitor(night: Night, scores: pa.Table, before: pa.Table, request_before: pa
     """Compare the newest week with the model's training nights, and judge its outcomes as known in the night.
 
     `scores` are the night's; `before` and `request_before` this job's rows of the night before, for how long
-    an alert has lasted. Writes the night's pages. Raises MoeError where the model's bundle is missing.
+    an alert has lasted. Writes the night's pages. Raises MoeError where the model's bundle is missing,
+    Skip where no line was scored.
     """
     unit, limits, model = night.unit.unit, thresholds(), model_of(scores)
     current = Window.ending(night.date, CURRENT_NIGHTS)

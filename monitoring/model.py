@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from moe.errors import MoeError
+from moe.runner import Skip
 from moe.settings import settings
 
 REFERENCE_NIGHTS, CURRENT_NIGHTS = 14, 7
@@ -49,10 +50,13 @@ class Model:
 
 
 def model_of(scores: pa.Table) -> Model:
-    """The model that a night was scored with. Raises MoeError where its bundle is not here.
+    """The model that a night was scored with.
 
+    Raises Skip where no line was scored: a unit without ads for 28 days. MoeError where the bundle is not here.
     The scores say it, not the publication log: a model that became live since would change what a night knew.
     """
+    if not scores.num_rows:
+        raise Skip("no line was scored in the night, so that there is nothing to compare")
     version = str(scores["model_version"][0].as_py())
     path = settings().bundles / version / "bundle.json"
     if not path.exists():

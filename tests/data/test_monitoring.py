@@ -12,6 +12,7 @@ import pytest
 from benchmarks.monitoring_calm import without_evidently
 from benchmarks.monitoring_world import ADS, CORE, SCORES, Change, Nights, baseline_model, put
 from moe import publish, runner, tables
+from moe.contracts import ADDED
 from moe.errors import MoeError
 from moe.jobs import find
 from moe.settings import settings
@@ -207,6 +208,16 @@ def test_a_night_that_is_not_scored_is_refused(calm: Nights) -> None:
     with pytest.raises(MoeError, match=f"{SCORES} has no partition"):
         watch(calm, LAST + 1)
     assert tables.nights(ADS, calm.name)[-1] == calm.night(LAST)
+
+
+def test_a_night_in_which_no_line_was_scored_is_skipped(calm: Nights) -> None:
+    night = calm.night(LAST + 1)
+    scored = tables.read(SCORES, calm.name, calm.night(LAST)).slice(0, 0)
+    put(SCORES, calm.name, night, {name: scored[name] for name in scored.column_names if name not in ADDED})
+    (record,) = watch(calm, LAST + 1)
+    tables.partition(SCORES, calm.name, night).unlink()
+    assert record.status == "skipped" and "no line was scored" in record.reason
+    assert night not in tables.nights(REQUEST, calm.name) and open_request(calm.unit, night) is None
 
 
 def test_the_nightly_page_links_to_monitoring(calm: Nights) -> None:
