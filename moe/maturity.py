@@ -6,6 +6,9 @@ calculation of the standard error of chain ladder reserve estimates) multiplies 
 the next, pooled over dates.
 """
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import duckdb
 import pyarrow as pa
 
@@ -20,23 +23,38 @@ _GROWTH = """
     from delivered as a
     inner join delivered as b using (platform, source, account_id, business_date)
     where b.night = a.night + 1
-    group by all order by a.platform, age desc
+    group by all order by a.platform, age
 """
 SCHEMA = pa.schema([("platform", pa.string()), ("age", pa.int64()), ("known", pa.float64())])
 
 
 def shares_known(connection: duckdb.DuckDBPyConnection, relation: str, outcome: str) -> pa.Table:
-    """Share of a date's outcome that is reported at each age in days: `platform`, `age`, `known` in (0, 1].
+    """Share of a date's outcome that is reported at each age in days: `platform`, `age`, `known` in [0, 1].
 
     `relation` holds rows of core.ad_performance__ad_day as delivered, `outcome` is its conversions or
     conversion_value. An age that was never delivered in two consecutive nights counts as final; so does one
     older than any.
     """
-    rows, known = [], dict[str, float]()
-    for platform, age, before, after in connection.execute(
-        _GROWTH.format(relation=relation, outcome=outcome)
-    ).fetchall():  # from the oldest age back
-        factor = float(before) / float(after) if before > 0 and after > 0 else 1.0
-        known[platform] = known.get(platform, 1.0) * factor
-        rows.append({"platform": platform, "age": age, "known": min(known[platform], 1.0)})
-    return pa.Table.from_pylist(sorted(rows, key=lambda r: (r["platform"], r["age"])), schema=SCHEMA)
+    found = connection.execute(_GROWTH.format(relation=relation, outcome=outcome)).fetchall()
+    rows = []
+    for platform, group in groupby(found, key=lambda row: row[0]):
+        ages = [(age, float(before), float(after)) for _, age, before, after in group]
+        known = ladder([(before, after) for _, before, after in ages])
+        rows += [{"platform": platform, "age": age, "known": share}
+                 for (age, *_), share in zip(ages, known, strict=True)]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def ladder(growth: Sequence[tuple[float, float]]) -> list[float]:
+    """Share in [0, 1] that is reported at each age, from what dates had at it and at the next; youngest age first.
+
+    Younger than the first age that had anything the share is 0. An older age that had nothing adds no growth: its
+    dates are too few to tell, and 0 would deny what younger dates have.
+    """
+    first = next((i for i, (before, _) in enumerate(growth) if before > 0), len(growth))
+    known, share = [], 1.0
+    for i, (before, after) in reversed(list(enumerate(growth))):
+        if after > 0 and (before > 0 or i < first):
+            share *= before / after
+        known.append(min(share, 1.0))
+    return known[::-1]

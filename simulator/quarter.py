@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import pdtrik
 
+from moe.maturity import ladder
 from simulator import world as w
 from simulator.catalog import line_list
 from simulator.clicks import arrival_shares
@@ -65,12 +66,9 @@ class Seen:
         known = np.ones((self.night + 1, len(self.platform)))
         for platform in np.unique(self.platform):
             mine = self.platform == platform
-            by_age, share = np.ones(ages), 1.0
-            for a in range(ages - 2, -1, -1):
-                twice = age > a  # delivered at this age and at the next
-                before, after = (reported[twice, at][:, mine].sum() for at in (a, a + 1))
-                share *= before / after if before > 0 and after > 0 else 1.0
-                by_age[a] = min(share, 1.0)
+            # at this age and at the next, of the days that were delivered at both
+            growth = [[reported[age > a, at][:, mine].sum() for at in (a, a + 1)] for a in range(ages - 1)]
+            by_age = np.array([*ladder([(before, after) for before, after in growth]), 1.0])
             known[:, mine] = by_age[np.minimum(age, ages - 1)][:, None]
         return known
 

@@ -26,7 +26,7 @@ which it moved are what a curve is known by, old as they are."""
 DEMAND_DAYS = 31
 """Days ahead whose demand is written down: a month's plan needs no more."""
 LEAST_KNOWN = 0.01
-"""A day of which less is known says nothing: projecting it would only add noise."""
+"""A day of which less is known says nothing, and is not fitted: projecting it would only add noise."""
 
 
 def curves(
@@ -40,7 +40,8 @@ def curves(
     names = {r["line_id"]: r["line_name"] for r in sorted(rows, key=lambda r: r["business_date"])}
     platforms = {r["line_id"]: r["platform"] for r in rows}
     share = _share_known(rows, deliveries, night)
-    outcome = np.array([np.nan if r[objective] is None else float(r[objective]) for r in rows]) / share
+    outcome = np.array([np.nan if r[objective] is None or known < LEAST_KNOWN else float(r[objective]) / known
+                        for r, known in zip(rows, share, strict=True)])
     days = [r["business_date"] for r in rows]
     first, last = min(days, default=night.date), max(days, default=night.date)
     ahead = (night.date - last).days + DEMAND_DAYS
@@ -102,14 +103,14 @@ def is_funded(line_id: str, night: Night) -> bool:
     return line_id != UNPLACED and line_id not in night.unit.line_excluded
 
 
-def _share_known(rows: list[dict[str, Any]], deliveries: pa.Table, night: Night) -> Any:
+def _share_known(rows: list[dict[str, Any]], deliveries: pa.Table, night: Night) -> NDArray[np.float64]:
     """Share of each line-day's outcome that is reported by the night, from how deliveries grew."""
     with tables.connect() as connection:
         connection.register("deliveries", deliveries)
         found = shares_known(connection, "deliveries", night.unit.objective).to_pylist()
     known = {(r["platform"], r["age"]): r["known"] for r in found}
     ages = [(r["platform"], (night.date - r["business_date"]).days) for r in rows]
-    return np.maximum([known.get(age, 1.0) for age in ages], LEAST_KNOWN)
+    return np.array([known.get(age, 1.0) for age in ages])
 
 
 def as_table(fitted: Fitted, observed: Fitted, names: dict[str, str], objective: str) -> pa.Table:

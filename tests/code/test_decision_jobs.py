@@ -121,6 +121,30 @@ def test_an_override_is_honoured_named_and_leaves_the_total(kind: str, amount: s
     assert "Ana" in row["reason"]
 
 
+def test_a_day_of_which_nothing_is_reported_yet_says_nothing_of_the_curves() -> None:
+    """A platform that reports a day late, as 0 and not null."""
+    def newest(value: Decimal | None) -> pa.Table:
+        return pa.Table.from_pylist([r | ({"conversion_value": value} if r["business_date"] == D else {})
+                                     for r in history().to_pylist()], schema=history().schema)
+
+    late = rows_as_delivered(("google_ads", [0, 100, 100]))
+    assert curves_by(newest(Decimal(0)), late) == curves_by(newest(None), late)
+
+
+def rows_as_delivered(*platforms: tuple[str, list[float]]) -> pa.Table:
+    """Deliveries of the last 20 dates, each with a platform's conversion value at each age."""
+    return pa.Table.from_pylist([
+        {"platform": platform, "source": platform, "account_id": "a", "business_date": D - timedelta(days=day),
+         "night": D - timedelta(days=day - age), "conversion_value": Decimal(value)}
+        for platform, grown in platforms for day in range(20) for age, value in enumerate(grown) if age <= day
+    ])
+
+
+def curves_by(past: pa.Table, deliveries: pa.Table) -> pa.Table:
+    return curves(Night(unit(), D), past, deliveries, empty("core.experiment__test"),
+                  empty("core.market_signal__day"))["out.curve__line"]
+
+
 GROUPS = [{"name": "greek", "lines": ["al*", "Bet*"], "floor": "690.00"},
           {"name": "late", "lines": ["gamma"], "share_high": 0.3}]
 

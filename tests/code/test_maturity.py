@@ -43,6 +43,25 @@ def test_an_export_known_all_at_once_counts_as_final() -> None:
     assert known([("a", day, age, None if age == 0 else 5.0) for day in range(5) for age in (0, 30)]) == {}
 
 
+@pytest.mark.parametrize("late", [1, 2])
+def test_ages_at_which_nothing_is_reported_yet_have_no_share(late: int) -> None:
+    """A platform that reports days late, as 0 and not null."""
+    grown = [("a", day, age, 100 * TRUE[age - late] if age >= late else 0.0)
+             for day in range(20) for age in range(4 + late)]
+    shares = [0.0] * late + [0.25, 0.5, 0.8]
+    assert known(grown) == pytest.approx(dict(enumerate(shares)))
+
+
+def test_an_age_without_any_report_is_final_where_nothing_ever_came() -> None:
+    assert known([("a", day, age, 0.0) for day in range(5) for age in range(3)]) == {0: 1.0, 1: 1.0}
+
+
+def test_one_late_click_of_one_date_does_not_void_what_younger_dates_report() -> None:
+    """In a store's second night each age is one date's."""
+    second = [("a", 10 - age, age + n, 2.0 if age < 5 else float(n)) for age in range(6) for n in range(2)]
+    assert known(second) == dict.fromkeys(range(6), 1.0)
+
+
 def test_the_order_of_the_rows_does_not_change_a_bit() -> None:
     grown = [("a" + str(day % 7), day, age, 0.1 * (1 + day) * TRUE[age]) for day in range(60) for age in range(4)]
     assert known(grown) == known(grown[::-1]) == known(sorted(grown, key=lambda r: r[3]))
