@@ -30,7 +30,7 @@ class Model:
     lines: tuple[str, ...]
     curves: Curves
     demand: Mapping[LineDay, float]  # what the night before each day expected of it, beside an average day
-    share_known: Mapping[tuple[str, int], float]  # by platform and age in days
+    share_known: Mapping[tuple[str, int], float]  # by platform, or `several`, and age in days
 
 
 def expected(model: Model, spends: Mapping[LineDay, float]) -> dict[LineDay, float]:

@@ -14,16 +14,20 @@ import pyarrow as pa
 
 # Two deliveries of one date in consecutive nights say what an age adds. Accounts are paired one by one, since
 # a night need not cover all of them. Sums stay DECIMAL: doubles would depend on the order of the rows.
+# `several` is what dbt's int_line__newest calls the platform of a line that spans platforms.
 _GROWTH = """
     with delivered as (
         select platform, source, account_id, business_date, night, sum({outcome}) as amount
         from {relation} group by all having count({outcome}) > 0
+    ),
+    paired as (
+        select a.platform, (a.night - a.business_date)::int as age, a.amount as before, b.amount as after
+        from delivered as a
+        inner join delivered as b using (platform, source, account_id, business_date)
+        where b.night = a.night + 1
     )
-    select a.platform, (a.night - a.business_date)::int as age, sum(a.amount) as before, sum(b.amount) as after
-    from delivered as a
-    inner join delivered as b using (platform, source, account_id, business_date)
-    where b.night = a.night + 1
-    group by all order by a.platform, age
+    select coalesce(platform, 'several') as name, age, sum(before) as before, sum(after) as after
+    from paired group by grouping sets ((platform, age), (age)) order by name, age
 """
 SCHEMA = pa.schema([("platform", pa.string()), ("age", pa.int64()), ("known", pa.float64())])
 
@@ -33,7 +37,7 @@ def shares_known(connection: duckdb.DuckDBPyConnection, relation: str, outcome: 
 
     `relation` holds rows of core.ad_performance__ad_day as delivered, `outcome` is its conversions or
     conversion_value. An age that was never delivered in two consecutive nights counts as final; so does one
-    older than any.
+    older than any. A line that spans platforms finds that of all of them together as platform `several`.
     """
     found = connection.execute(_GROWTH.format(relation=relation, outcome=outcome)).fetchall()
     rows = []

@@ -6,7 +6,7 @@ from moe import tables
 from moe.maturity import shares_known
 
 Shares = dict[tuple[str, int], float]
-"By platform and age in days, in [0, 1]; what is older than any is final."
+"By platform, or `several` for all together, and age in days, in [0, 1]; what is older than any is final."
 
 
 def shares_reported(deliveries: pa.Table, measure: str) -> Shares:

@@ -258,8 +258,12 @@ def test_a_campaign_has_its_newest_name_whatever_the_order_of_rows() -> None:
         assert (row["campaign_name"], row["lines"]) == ("Launch", 1) and row["status"] != "not_judged"
 
 
-def test_the_delay_is_what_deliveries_showed() -> None:
+@pytest.mark.parametrize("platform", ["google_ads", "several"])
+def test_the_delay_is_what_deliveries_showed(platform: str) -> None:
     """A day's conversions grow from 40 to 100 over four nights; its clicks are final at once."""
+    past = history()
+    past = past.set_column(past.schema.get_field_index("platform"), past.schema.field("platform"),
+                           pa.array([platform] * past.num_rows))
     bare = {f.name: None for f in contract("core.ad_performance__ad_day").schema}
     grown = [Decimal(v) for v in (40, 70, 90, 97, 100, 100)]
     delivered = pa.Table.from_pylist([
@@ -268,7 +272,7 @@ def test_the_delay_is_what_deliveries_showed() -> None:
                 "conversion_value": amount}
         for n in range(3) for age, amount in enumerate(grown)
     ], schema=pa.schema([f.with_nullable(True) for f in contract("core.ad_performance__ad_day").schema]))
-    delays = {r["kpi"]: r["delay_days"] for r in asked([], deliveries=delivered)["out.kpi_suitability__line"]}
+    delays = {r["kpi"]: r["delay_days"] for r in asked([], past, delivered)["out.kpi_suitability__line"]}
     assert (delays["conversions"], delays["cost_per_acquisition"], delays["clicks"]) == (3, 3, 0)
 
 

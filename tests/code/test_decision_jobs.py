@@ -131,6 +131,20 @@ def test_a_day_of_which_nothing_is_reported_yet_says_nothing_of_the_curves() -> 
     assert curves_by(newest(Decimal(0)), late) == curves_by(newest(None), late)
 
 
+def test_a_line_that_spans_platforms_is_fitted_as_far_as_it_is_reported() -> None:
+    """The newest day has a half of its value; taken as final, it would be a fall in return."""
+    def wide(newest: str) -> pa.Table:
+        half = [r | {"platform": "several"} | ({"conversion_value": r["conversion_value"] * Decimal(newest)}
+                                               if r["business_date"] == D else {}) for r in history().to_pylist()]
+        return pa.Table.from_pylist(half, schema=history().schema)
+
+    grown = rows_as_delivered(("google_ads", [20, 100, 100]), ("meta_ads", [80, 100, 100]))
+    final = rows_as_delivered(("google_ads", [100, 100, 100]))
+    found, told = (curves_by(*made) for made in ((wide("0.5"), grown), (wide("1"), final)))
+    for column in ("ceiling", "half_saturation"):
+        assert found.column(column).to_pylist() == pytest.approx(told.column(column).to_pylist(), rel=0.01)
+
+
 def rows_as_delivered(*platforms: tuple[str, list[float]]) -> pa.Table:
     """Deliveries of the last 20 dates, each with a platform's conversion value at each age."""
     return pa.Table.from_pylist([

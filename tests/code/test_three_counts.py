@@ -86,6 +86,11 @@ def test_a_young_day_is_expected_only_as_far_as_it_is_reported() -> None:
     assert found["brand", D - timedelta(days=1)]["expected_so_far"] == pytest.approx(150)
 
 
+def test_a_line_that_spans_platforms_is_expected_as_far_as_all_of_them_report() -> None:
+    found = night([], counted("brand") | {"platform": "several"})["brand", D]
+    assert (found["share_known"], found["expected_so_far"]) == (pytest.approx(0.6), pytest.approx(60))
+
+
 def test_demand_is_what_the_night_before_foresaw_and_no_later_night() -> None:
     yesterday = {"night": D - timedelta(days=1), "line_id": "brand"}
     foreseen = [yesterday | {"business_date": D, "factor": 1.2},
