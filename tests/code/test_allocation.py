@@ -354,7 +354,8 @@ def test_every_reason_agrees_with_the_move(problem, scale):
     total = min(int(total * scale), 10**9)
     at = limits(previous, total, high=10**9)
     result = allocate(curves, total, at.lower_cents, at.upper_cents)
-    for old, new, (code, text, _) in zip(previous, result.budget_cents, reason(previous, result, at, curves), strict=True):
+    told = reason(previous, result, at, curves)
+    for old, new, (code, text, _) in zip(previous, result.budget_cents, told, strict=True):
         assert not text.startswith("Raised") or new > old
         assert not text.startswith("Lowered") or new < old
         assert code not in ("raised", "step_up") or new > old
