@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from _defaults import AT_A_DESK, mends_itself, what_failed
@@ -129,9 +130,12 @@ def jobs(*names: str) -> Callable[[Night, Asked], str]:
 
 
 def report(night: Night, asked: Asked) -> str:
-    """What earlier decisions became, and the pages; then people are told of a night that publishes, which can fail
-    nothing. Where a look back fails, the page is written all the same and names it; then the step fails."""
+    """What earlier decisions became, and the pages, also of the night whose release ended with this one's; then people
+    are told of a night that publishes, which can fail nothing. Where a look back fails, the page is written all the
+    same and names it; then the step fails."""
+    from moe import publish
     from moe.notify import notify
+    from moe.release import pages_anew
 
     fault: MoeError | None = None
     try:
@@ -139,6 +143,9 @@ def report(night: Night, asked: Asked) -> str:
     except MoeError as error:
         said, fault = [], error
     said.append(jobs("docs", "report")(night, asked))
+    live = publish.live("release", night.unit.unit) if publishes(asked) else None
+    if live is not None and live.moved_to == night.date.isoformat() and live.moved_from:
+        pages_anew(night.unit, [date.fromisoformat(live.moved_from)])
     if fault is not None:
         raise fault
     return "; ".join(filter(None, (*said, notify(night.unit, night.date) if publishes(asked) else "")))

@@ -29,7 +29,7 @@ candidate and moves nothing. Unpausing the DAG starts the night of yesterday at 
 
 ## Re-run
 Clear a task with those downstream. A step replaces exactly the partitions of D that it owns, in one move, and
-the same inputs give the same rows: the ledger's digests (`moe ledger --date D`) show it. A night that changed
+the same inputs give the same rows: the digests of the ledger show it (`var/ledger/<unit>/<D>/`). A night that changed
 does change the nights after it, because D builds on D−1's candidate: run those again too, in order.
 
 ## Backfill

@@ -10,13 +10,12 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
 
 from moe import plan_requests
 from moe.commands.options import UnitOption, Who, unit_of
 from moe.errors import MoeError
 from moe.plan_words import Amount, Currency, DryRun, Line, Reason, Until, amount_of, entry, say, state
-from moe.terminal import out, plain
+from moe.terminal import out, plain, print_rows
 
 app = typer.Typer(help="Budgets of months and quarters, targets, locks, floors, caps and requests: enter them, show "
                        "them, end them.", no_args_is_help=True)
@@ -119,17 +118,18 @@ def show(
     found, kept = unit_of(unit), import_module("decisions.override_file")
     night, names = entry().next_night(found), entry().names_of(found)
     title = f"{found.name}: as the night of {night} will know it, amounts in {found.currency}"
-    table = Table(Column("id", no_wrap=True), "what", "line", Column("amount", no_wrap=True, justify="right"),
-                  Column("until", no_wrap=True), "who and why", Column("", no_wrap=True), title=title)
+    rows = []
     for row in sorted(kept.newest(kept.history(found)), key=lambda o: (o.entered_on, o.override_id)):
         told = state(row, night)
         if told != "over" or every:
             amount = "as it is" if row.amount is None else f"{row.amount:,.2f}"
             subjects = " → ".join(names.get(side, side) for side in (row.line_id, row.to_id) if side) or "all"
-            table.add_row(row.override_id, row.kind.replace("_", " "), subjects, amount, str(row.until),
-                          f"{row.who}: {row.reason}", told)
-    out.print(table if table.rows else f"Nothing is planned for {found.name}: {kept.path_of(found)}",
-              highlight=False)
+            rows.append([row.override_id, row.kind.replace("_", " "), subjects, amount, str(row.until),
+                         f"{row.who}: {row.reason}", told])
+    if not rows:
+        out.print(f"Nothing is planned for {found.name}: {kept.path_of(found)}", highlight=False)
+        return
+    print_rows(["id", "what", "line", "amount", "until", "who and why", "state"], rows, title)
 
 
 @app.command()

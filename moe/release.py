@@ -1,12 +1,15 @@
 """Releases: make a night's candidate live, go back, compare."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from moe import publish, tables
+from moe import publish, runner, tables
 from moe.errors import PublishError
-from moe.units import option
+from moe.jobs import find
+from moe.settings import settings
+from moe.units import Unit, option
 
 RELEASE = "out.release__night"
 
@@ -54,6 +57,14 @@ def make_live(
         forward_only=not back,
     )
     return f"live: {sentence}"
+
+
+def pages_anew(unit: Unit, nights: Iterable[date]) -> list[str]:
+    """Write the pages of nights again, where they are: each says whether its release is live, and has its files."""
+    there = [night for night in sorted(nights)
+             if (settings().reports / unit.unit / night.isoformat() / "index.html").exists()]
+    runner.run(find(["report"]), unit, there)
+    return [f"the page of {night} was written again" for night in there]
 
 
 def diff(unit: str, night: date) -> list[Difference]:

@@ -1,10 +1,15 @@
 """Consoles that print a text as it is: names of campaigns may hold brackets, which Rich would read as its markup."""
 
+import os
+import sys
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-out = Console(markup=False)
+PIPED = 200
+"Columns where the output is read by a program: Rich would take 80, and cut names."
+out = Console(markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED)
 plain = Console(markup=False, highlight=False, soft_wrap=True)
 "For sentences: no colours of its own, and no line broken that a person copies."
 err = Console(stderr=True, markup=False)

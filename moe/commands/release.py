@@ -1,15 +1,15 @@
 """What is live: show it, compare it, move it, and let PostgreSQL and S3 follow."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from moe.commands.options import Reason, UnitOption, Who, at, unit_of
 from moe.settings import settings
-from moe.terminal import out, plain
+from moe.terminal import out, plain, print_rows
+from moe.units import Unit
 
 app = typer.Typer(help="What is live: show it, compare it with a candidate, go back.", no_args_is_help=True)
 
@@ -49,13 +49,14 @@ def show(unit: UnitOption = "") -> None:
     from moe import publish
 
     name = unit_of(unit).unit
-    table = Table("", "at, UTC", "who", "from", "to", "effective", "reason", "facts", title=f"releases of {name}")
     live = publish.live("release", name)
-    for entry in publish.log("release", name):
-        facts = ", ".join(f"{k} {v}" for k, v in entry.facts.items())
-        table.add_row(Text("live" if entry == live else "", "green"), at(entry.at), entry.who, entry.moved_from,
-                      entry.moved_to, entry.effective, entry.reason, facts)
-    out.print(table if table.rows else f"nothing is live for {name}")
+    rows = [["live" if entry == live else "", at(entry.at), entry.who, entry.moved_from or "", entry.moved_to,
+             entry.effective, entry.reason, ", ".join(f"{k} {v}" for k, v in entry.facts.items())]
+            for entry in publish.log("release", name)]
+    if not rows:
+        out.print(f"nothing is live for {name}")
+        return
+    print_rows(["", "at, UTC", "who", "from", "to", "effective", "reason", "facts"], rows, f"releases of {name}")
 
 
 @app.command()
@@ -83,10 +84,7 @@ def publish(
     dry_run: Annotated[bool, typer.Option(help="Say what would move, and move nothing.")] = False,
 ) -> None:
     """Make a night's candidate live (forward only). A held candidate is refused."""
-    from moe.release import make_live
-
-    out.print(make_live(unit_of(unit).unit, to.date(), who=who, reason=reason, dry_run=dry_run))
-    _followed(unit, dry_run)
+    _move(unit_of(unit), to.date(), who=who, reason=reason, dry_run=dry_run)
 
 
 @app.command()
@@ -98,15 +96,19 @@ def rollback(
     dry_run: Annotated[bool, typer.Option(help="Say what would move, and move nothing.")] = False,
 ) -> None:
     """Make the release of an earlier night live again."""
-    from moe.release import make_live
-
-    out.print(make_live(unit_of(unit).unit, to.date(), who=who, reason=reason, dry_run=dry_run, back=True))
-    _followed(unit, dry_run)
+    _move(unit_of(unit), to.date(), who=who, reason=reason, dry_run=dry_run, back=True)
 
 
-def _followed(unit: str, dry_run: bool) -> None:
+def _move(unit: Unit, to: date, *, who: str, reason: str, dry_run: bool, back: bool = False) -> None:
+    """Move what is live; the pages of both nights and the followers come after."""
+    from moe import publish
     from moe.follow import follow
+    from moe.release import make_live, pages_anew
 
-    if not dry_run:
-        for sentence in follow(unit_of(unit).unit):
-            plain.print(sentence)
+    before = publish.live("release", unit.unit)
+    out.print(make_live(unit.unit, to, who=who, reason=reason, dry_run=dry_run, back=back))
+    if dry_run:
+        return
+    nights = {to} | ({date.fromisoformat(before.moved_to)} if before else set())
+    for sentence in (*pages_anew(unit, nights), *follow(unit.unit)):
+        plain.print(sentence)

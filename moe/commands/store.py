@@ -4,7 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from moe.commands.options import DateOption, UnitOption, unit_of
 from moe.errors import MoeError
@@ -18,7 +18,8 @@ def tables(unit: UnitOption = "") -> None:
 
     name = unit_of(unit).unit
     table = Table("table", "nights", "first", "last", "MB", "what it holds")
-    table.columns[0].no_wrap = True  # the other commands take it as it is
+    for column in table.columns[:4]:
+        column.no_wrap = True  # other commands take names and nights as they are
     for entry in store.tables():
         nights = store.nights(entry, name)
         size = sum(store.partition(entry, name, night).stat().st_size for night in nights) / 1e6
@@ -65,7 +66,8 @@ def ledger(day: DateOption = None, unit: UnitOption = "") -> None:
     """List the runs of jobs, newest last."""
     from moe import ledger as book
 
-    table = Table("at", "night", "job", "status", "s", "rows out", "code", "reason")
+    whole = (Column(name, no_wrap=True) for name in ("at", "night", "job", "status"))
+    table = Table(*whole, "s", "rows out", "code", "reason")
     for r in book.records(unit_of(unit).unit, day.date() if day else None)[-200:]:
         rows = ", ".join(f"{count:,}" for count in r["rows_out"].values())
         table.add_row(r["at"], r["date"], r["job"], r["status"], f"{r['seconds']:.1f}", rows, r["code"], r["reason"])

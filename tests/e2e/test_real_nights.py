@@ -96,6 +96,10 @@ def test_steps_without_their_inputs_are_skipped_and_named(company: Any) -> None:
     assert "no rows in core.web_event__event" in page
 
 
+def page_of(night: date) -> str:
+    return (settings().report("online_ads", night) / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_night_run_again_gives_the_same_rows(company: Any) -> None:
     night = NIGHTS[7]
     first = runner.ledger.newest("online_ads", night)
@@ -119,6 +123,10 @@ def test_nights_write_candidates_and_move_nothing_until_a_person_publishes(compa
     assert [(e.moved_from, e.moved_to, e.who) for e in log] == [
         (None, "2020-06-01", "Ana"), ("2020-06-01", "2020-06-15", "Ana"), ("2020-06-15", "2020-06-01", "Ben")]
     assert log[0].facts["total"] == "1000.00"
+    assert "LIVE" not in page_of(LAST)
+    assert len(release.pages_anew(company, [FIRST, LAST, date(2021, 1, 1)])) == 2, "a night without a page gets none"
+    assert "Ben: sales fell" in page_of(FIRST)
+    assert "not live" in page_of(LAST)
     changed = release.diff("online_ads", LAST)
     assert sum(d.candidate for d in changed) == sum(d.live for d in changed) == Decimal("1000.00")
 
