@@ -145,7 +145,7 @@ def report(night: Night, asked: Asked) -> str:
     said.append(jobs("docs", "report")(night, asked))
     live = publish.live("release", night.unit.unit) if publishes(asked) else None
     if live is not None and live.moved_to == night.date.isoformat() and live.moved_from:
-        pages_anew(night.unit, [date.fromisoformat(live.moved_from)])
+        said += pages_anew(night.unit, [date.fromisoformat(live.moved_from)])
     if fault is not None:
         raise fault
     return "; ".join(filter(None, (*said, notify(night.unit, night.date) if publishes(asked) else "")))

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from moe import publish, runner, tables
-from moe.errors import PublishError
+from moe.errors import MoeError, PublishError
 from moe.jobs import find
 from moe.settings import settings
 from moe.units import Unit, option
@@ -60,11 +60,20 @@ def make_live(
 
 
 def pages_anew(unit: Unit, nights: Iterable[date]) -> list[str]:
-    """Write the pages of nights again, where they are: each says whether its release is live, and has its files."""
-    there = [night for night in sorted(nights)
-             if (settings().reports / unit.unit / night.isoformat() / "index.html").exists()]
-    runner.run(find(["report"]), unit, there)
-    return [f"the page of {night} was written again" for night in there]
+    """Write the pages of nights again, where they are: each says whether its release is live, and has its files.
+
+    Gives a sentence a page; one that cannot be written stops nothing, since what is live has moved already.
+    """
+    said = []
+    for night in sorted(nights):
+        if (settings().reports / unit.unit / night.isoformat() / "index.html").exists():
+            try:
+                runner.run(find(["report"]), unit, [night])
+            except MoeError as error:
+                said.append(f"the page of {night} is as it was: {error.message}")
+            else:
+                said.append(f"the page of {night} was written again")
+    return said
 
 
 def diff(unit: str, night: date) -> list[Difference]:
