@@ -53,6 +53,7 @@ def bounds(
     widen: float = 1.0,
 ) -> Bounds:
     """Tonight's bounds of n lines, which hold a split of `total_cents`, or of a total from there to `most_total_cents`.
+    Where that is below `total_cents`, they hold a split of both: a period's days differ by a cent.
 
     A line moves from `previous_cents` (the previous night's candidate) by at most the share `max_step` of
     it, or by `least_step_cents` where that is more, so that a line at 0 can start; a line that is off below its

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.compute as pc
 
 from decisions.amounts import cents
-from decisions.jobs.curves import is_funded
 from decisions.names import likeness, newest_names
 from decisions.override_file import HOW, append, history, newest
 from decisions.overrides import Kind, Override, active, line_limits
@@ -19,7 +18,6 @@ from decisions.report.files import runs
 from decisions.requests import of_lines
 from moe import tables
 from moe.errors import MoeError
-from moe.jobs import Night
 from moe.units import BETWEEN, Unit, option
 
 RELEASE, BUDGETS, HISTORY = "out.release__night", "out.budget__line", "marts.ad_performance__line_day"
@@ -95,8 +93,8 @@ def spent_in(unit: Unit, first: date, last: date) -> Decimal:
     seen = tables.read(HISTORY, unit.unit, nights[-1])
     day = seen.column("business_date")
     within = pc.and_(pc.greater_equal(day, first), pc.less_equal(day, last))
-    rows, night = seen.filter(within).select(["line_id", "spend"]).to_pylist(), Night(unit, nights[-1])
-    return sum((r["spend"] for r in rows if r["spend"] is not None and is_funded(r["line_id"], night)), Decimal(0))
+    rows = seen.filter(within).select(["line_id", "spend"]).to_pylist()
+    return sum((r["spend"] for r in rows if r["spend"] is not None and unit.funds(r["line_id"])), Decimal(0))
 
 
 def planned_in(unit: Unit, first: date, last: date) -> Decimal:

@@ -26,6 +26,8 @@ TAKEN = {"expected", "so_far", "naive", "seasonal_naive"}
 Dimension = Literal["platform", "account_id", "campaign_id", "ad_group_id", "ad_id", "placement", "region"]
 BETWEEN = " · "
 "Stands between the dimensions of a budget line's name."
+UNPLACED = "unplaced"
+"The line of what lacks a dimension."
 
 
 class _Part(BaseModel):
@@ -223,6 +225,10 @@ class Unit(_Part):
     @cached_property
     def source_names(self) -> tuple[str, ...]:
         return tuple(source.name for source in self.sources)
+
+    def funds(self, line_id: str) -> bool:
+        """Whether a line can have a budget at all."""
+        return line_id != UNPLACED and line_id not in self.line_excluded
 
     def resolve(self, path: str, night: date | None = None) -> Path:
         """A path of the unit's file with its placeholders filled in."""

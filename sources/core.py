@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from moe import tables
 from moe.contracts import Contract
 from moe.errors import FileFault
-from moe.units import BETWEEN, Unit
+from moe.units import BETWEEN, UNPLACED, Unit
 
-UNPLACED = "unplaced"
 _ADDED = {
     "core.ad_performance__ad_day": ("source", "line_id", "line_name", "currency_original", "spend_original",
                                     "conversion_value_original"),

@@ -4,6 +4,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from moe.jobs import Night
+from moe.units import UNPLACED
 
 LOOKBACK_DAYS = 60  # holds 28 dates whose conversions are known only 30 days after the click
 LEVEL_DAYS = 7
@@ -25,7 +26,7 @@ def ads(night: Night, ads: DataFrame) -> dict[str, DataFrame]:
     `unplaced` never gets a budget and is left out, of the unit's means too.
     """
     age = F.datediff(F.lit(night.date), "business_date")
-    rows = ads.where((F.col("line_id") != "unplaced") & age.between(0, LOOKBACK_DAYS - 1))
+    rows = ads.where((F.col("line_id") != UNPLACED) & age.between(0, LOOKBACK_DAYS - 1))
     daily = rows.groupBy("source", "line_id", "segment", age.alias("age")).agg(
         F.min("platform").alias("platform"),
         F.sum("impressions").alias("impressions"),

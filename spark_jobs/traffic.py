@@ -4,6 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from moe.jobs import Night
+from moe.units import UNPLACED
 
 COUNTS = ("sessions", "bounces", "pages", "forms")
 
@@ -48,7 +49,7 @@ def with_line(visits: DataFrame, ads: DataFrame) -> DataFrame:
     """
     line = F.coalesce("only_line", F.col("line_by_ad")[F.col("utm_content")])
     met = visits.join(F.broadcast(_campaigns(ads)), F.col("utm_campaign") == F.col("campaign_id"))
-    return met.withColumn("line_id", line).where(F.col("line_id") != "unplaced")
+    return met.withColumn("line_id", line).where(F.col("line_id") != UNPLACED)
 
 
 def _campaigns(ads: DataFrame) -> DataFrame:

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from decisions.criteria.judge import MOST_DAYS, Verdict, faults, judge, lines_of
 from decisions.criteria.kpis import DAYS, KPIS, MEASURES, Series, series
-from decisions.jobs.curves import UNPLACED
 from decisions.jobs.reported import shares_reported
 from decisions.names import newest_names
 from decisions.rows import table_of
 from moe.jobs import Night
+from moe.units import UNPLACED
 
 SUITABILITY, CRITERIA = "out.kpi_suitability__line", "out.criterion__campaign"
 HORIZON = 14

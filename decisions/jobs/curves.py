@@ -1,7 +1,6 @@
 """The job `curves`: fit the response of every budget line from what was known in the night."""
 
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +12,11 @@ from decisions.curves import Curves
 from decisions.fitting import SIMPLE, Experiment, Fitted, History, fit
 from decisions.fitting import history as known_days
 from decisions.fitting.simple import as_curves
-from moe import tables
+from decisions.jobs.reported import shares_reported
 from moe.errors import MoeError
 from moe.jobs import Night
-from moe.maturity import shares_known
 from moe.units import option
 
-UNPLACED = "unplaced"
 FIT_DAYS = 180
 """Business dates that are fitted: all that the marts hold. A budget that is kept steady teaches nothing, so the days on
 which it moved are what a curve is known by, old as they are."""
@@ -36,10 +33,11 @@ def curves(
     `deliveries` core as delivered, `experiments` and `market` (core.market_signal__day) as of the night."""
     objective = night.unit.objective
     since = night.date - timedelta(days=FIT_DAYS - 1)
-    rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night) and r["business_date"] >= since]
+    rows = [r for r in history.to_pylist() if night.unit.funds(r["line_id"]) and r["business_date"] >= since]
     names = {r["line_id"]: r["line_name"] for r in sorted(rows, key=lambda r: r["business_date"])}
     platforms = {r["line_id"]: r["platform"] for r in rows}
-    share = _share_known(rows, deliveries, night)
+    reported = shares_reported(deliveries, objective)
+    share = [reported.get((r["platform"], (night.date - r["business_date"]).days), 1.0) for r in rows]
     outcome = np.array([np.nan if r[objective] is None or known < LEAST_KNOWN else float(r[objective]) / known
                         for r, known in zip(rows, share, strict=True)])
     days = [r["business_date"] for r in rows]
@@ -79,7 +77,7 @@ def _fit(known: History, tests: tuple[Experiment, ...] = ()) -> Fitted:
 def _experiments(table: pa.Table, known: History, night: Night) -> tuple[tuple[Experiment, ...], pa.Table]:
     last = known.first_day + timedelta(days=known.days - 1)
     ground = Ground(night.date, night.unit.objective, known.line_ids, known.first_day, last,
-                    lambda line: is_funded(line, night))
+                    night.unit.funds)
     try:
         return chosen(table.to_pylist(), ground)
     except ValueError as error:
@@ -96,21 +94,6 @@ def _demand(fitted: Fitted, night: Night, ahead: NDArray[np.float64]) -> pa.Tabl
         "business_date": [night.decided_day + timedelta(days=t) for t in range(DEMAND_DAYS) for _ in range(lines)],
         "factor": factor.ravel(),
     })
-
-
-def is_funded(line_id: str, night: Night) -> bool:
-    """Whether a line can have a budget at all."""
-    return line_id != UNPLACED and line_id not in night.unit.line_excluded
-
-
-def _share_known(rows: list[dict[str, Any]], deliveries: pa.Table, night: Night) -> NDArray[np.float64]:
-    """Share of each line-day's outcome that is reported by the night, from how deliveries grew."""
-    with tables.connect() as connection:
-        connection.register("deliveries", deliveries)
-        found = shares_known(connection, "deliveries", night.unit.objective).to_pylist()
-    known = {(r["platform"], r["age"]): r["known"] for r in found}
-    ages = [(r["platform"], (night.date - r["business_date"]).days) for r in rows]
-    return np.array([known.get(age, 1.0) for age in ages])
 
 
 def as_table(fitted: Fitted, observed: Fitted, names: dict[str, str], objective: str) -> pa.Table:

@@ -12,7 +12,7 @@ from decisions.forecast.learn import learn_from
 from decisions.forecast.past import METRICS, OBJECTIVES, Past
 from decisions.forecast.paths import Ahead, simulate
 from decisions.forecast.tables import ALL, HORIZON, Known, forecast_rows, past_rows, peer_rows, score_rows
-from decisions.jobs.curves import LEAST_KNOWN, is_funded
+from decisions.jobs.curves import LEAST_KNOWN
 from decisions.jobs.reported import Shares, shares_reported
 from decisions.jobs.responses import curves_of, factors
 from decisions.rows import table_of
@@ -33,7 +33,7 @@ def forecast(
 ) -> dict[str, pa.Table]:
     """Rows of out.forecast__day and out.forecast_score__day. `plans` is marts.plan_vs_actual__line_day of past nights,
     `published` out.forecast__day of past nights."""
-    rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night)]
+    rows = [r for r in history.to_pylist() if night.unit.funds(r["line_id"])]
     share = {m: shares_reported(deliveries, m) for m in OBJECTIVES}
     lines = [r for r in budgets.to_pylist() if r["platform"]]
     try:

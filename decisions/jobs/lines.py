@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from decisions.amounts import cents
-from decisions.jobs.curves import is_funded
 from decisions.names import names_it
 from decisions.overrides import Override
 from decisions.plan.problem import FloatArray, IntArray
@@ -44,7 +43,7 @@ class Lines:
 
 def spend_rows(history: pa.Table, night: Night) -> list[dict[str, Any]]:
     """Line-days of the lines that can have a budget. Raises MoeError where spend is missing or negative."""
-    rows = [r for r in history.to_pylist() if is_funded(r["line_id"], night)]
+    rows = [r for r in history.to_pylist() if night.unit.funds(r["line_id"])]
     bad = [r for r in rows if r["spend"] is None or not r["spend"] >= 0]
     if bad:
         first = min(bad, key=lambda r: (r["business_date"], r["line_id"]))

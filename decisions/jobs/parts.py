@@ -105,9 +105,9 @@ class Parts:
         budget, money = self.night.unit.budget, self.money
         low, high = (money.even, money.even) if money.target is None else (money.low, money.high)
         return bounds(
-            self.lines.previous, self.floor, most, int(low[0]), max_step=budget.max_step,
+            self.lines.previous, self.floor, most, int(low.max()), max_step=budget.max_step,
             least_step_cents=max(cents(budget.least_step), 1), overrides=self.limits, names=self.lines.ids,
-            most_total_cents=int(high[0]), minimum_cents=self.lines.minimum, widen=wider,
+            most_total_cents=int(high.min()), minimum_cents=self.lines.minimum, widen=wider,
         )  # fmt: skip
 
     def _overrides(self) -> list[PlanOverride]:

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from decisions.amounts import money
 from decisions.jobs.ask import budgeted
-from decisions.jobs.curves import is_funded
 from decisions.jobs.delivery import rules_of, worst_of
 from decisions.jobs.question import Asked
 from decisions.jobs.totals import assumed
@@ -46,7 +45,7 @@ def period_columns(
     amounts: list[int | None] = [None, None, None]
     if period is not None:
         tomorrow, worst = night.decided_day, 0
-        history = history.filter([is_funded(line, night) for line in history.column("line_id").to_pylist()])
+        history = history.filter([night.unit.funds(line) for line in history.column("line_id").to_pylist()])
         spend, budgets = history.select(["platform", "business_date", "spend"]).to_pylist(), budgeted(past)
         spend += assumed(spend, budgets, night)
         before = {r["platform"] for r in spend if r["business_date"] >= period.first}

@@ -20,6 +20,9 @@ from decisions.plan.problem import IntArray
 from moe.jobs import Night
 from moe.units import Target
 
+LATE_DAYS = 3
+"A delivery that is late comes within them, as a rule."
+
 
 @dataclass(frozen=True, eq=False)
 class Money:
@@ -102,12 +105,14 @@ def _target(in_force: Sequence[Override], night: Night) -> Target | None:
 def assumed(
     rows: list[dict[str, Any]], past: list[dict[str, Any]], night: Night
 ) -> list[dict[str, Any]]:
-    """Budgets of the days that a platform has not reported yet, as spend: they run while its delivery is late."""
+    """Budgets of the days that a platform has not reported yet, as spend: they run while its delivery is late. One that
+    is silent for longer than LATE_DAYS has stopped, and spends nothing."""
     newest: dict[str, date] = {}
     for r in rows:
         newest[r["platform"]] = max(newest.get(r["platform"], r["business_date"]), r["business_date"])
     return [{"platform": r["platform"], "business_date": r["business_date"], "spend": r["budget"]} for r in past
-            if r["platform"] in newest and newest[r["platform"]] < r["business_date"] <= night.date]
+            if r["platform"] in newest and newest[r["platform"]] < r["business_date"] <= night.date
+            and (night.date - newest[r["platform"]]).days <= LATE_DAYS]
 
 
 def _counted(unreported: list[dict[str, Any]], period: Period) -> list[str]:

@@ -47,6 +47,8 @@ class Account:
     def __post_init__(self) -> None:
         if self.budget_cents.shape != self.spent_cents.shape:
             raise ValueError(f"{len(self.budget_cents)} days of budgets and {len(self.spent_cents)} of spend")
+        if (self.spent_cents < 0).any():
+            raise ValueError("what was spent so far cannot be negative")
 
 
 @dataclass(frozen=True)

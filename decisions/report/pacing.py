@@ -53,7 +53,7 @@ def pace(data: ReportData) -> Pace | None:
     if kind == "quarterly_total":
         name = f"{formats.MONTHS[first.month - 1]} to {formats.MONTHS[last.month - 1]} {first.year}"
     found = Pace(name, plan, spent, end, days_gone, days_left, rate, [])
-    found.words.extend(_words(found, total, data))
+    found.words.extend(_words(found, total, data, forced))
     return found
 
 
@@ -106,7 +106,7 @@ def _rate(data: ReportData) -> float | None:
     return min(float(sum((r["spend"] or 0 for r in lately), Decimal(0)) / planned), MOST_RATE)
 
 
-def _words(found: Pace, total: float, data: ReportData) -> list[str]:
+def _words(found: Pace, total: float, data: ReportData, forced: bool) -> list[str]:
     def money(amount: float) -> str:
         return formats.money(round(amount), data.currency).replace(".00", "")
 
@@ -129,7 +129,7 @@ def _words(found: Pace, total: float, data: ReportData) -> list[str]:
     miss = found.end - found.plan
     ends = "on plan" if abs(miss) < 0.005 * found.plan else f"{money(abs(miss))} {'over' if miss > 0 else 'under'}"
     ahead = f"What is left is spread evenly over the {left} left, {money(total)} tomorrow, so it should end"
-    if _forced(data):
+    if forced:
         even = money(float(even_pace(data) or 0))
         ahead = (f"Floors ask for {money(total)} tomorrow, where {even} a day is left: lower floors or raise it. "
                  f"Kept up for {left}, it ends")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from moe.commands.options import DateOption, Reason, UnitOption, Who, at, day_of, unit_of
 from moe.settings import settings
-from moe.terminal import out, plain
+from moe.terminal import out, plain, print_rows
 
 app = typer.Typer(help="The model: show it, compare a challenger with it, go back.", no_args_is_help=True)
 
@@ -40,12 +40,13 @@ def show(unit: UnitOption = "") -> None:
     from moe import publish
 
     name = unit_of(unit).unit
-    table = Table("", "at, UTC", "who", "from", "to", "effective", "reason", title=f"models of {name}")
     live = publish.live("model", name)
-    for entry in publish.log("model", name):
-        table.add_row(Text("champion" if entry == live else "", "green"), at(entry.at), entry.who, entry.moved_from,
-                      entry.moved_to, entry.effective, entry.reason)
-    out.print(table if table.rows else f"{name} has no model")
+    rows = [["champion" if entry == live else "", at(entry.at), entry.who, entry.moved_from or "", entry.moved_to,
+             entry.effective, entry.reason] for entry in publish.log("model", name)]
+    if not rows:
+        out.print(f"{name} has no model")
+        return
+    print_rows(["", "at, UTC", "who", "from", "to", "effective", "reason"], rows, f"models of {name}")
 
 
 @app.command()

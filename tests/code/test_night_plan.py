@@ -142,7 +142,7 @@ def test_a_platform_that_is_late_has_spent_its_budget_of_the_days_it_has_not_tol
 
     def told(rows: list[dict[str, Any]]) -> tuple[int, str]:
         table = pa.Table.from_pylist(rows, schema=history().schema)
-        said = said_of([july(amount="28000.00")])
+        said = said_of([july()])
         it = ask(Night(unit(), night), table, CURVES, empty("out.budget__line"), said, None, past)
         assert it.money.period is not None
         return it.money.period.spent_cents, " ".join(it.notes)
@@ -152,6 +152,17 @@ def test_a_platform_that_is_late_has_spent_its_budget_of_the_days_it_has_not_tol
     assert spent == int(reported * 100) + 25_000
     assert "meta_ads has not reported its newest spend yet: its budget of 250.00 counts as spent" in notes
     assert "has not reported" not in told(rows)[1]
+    stopped = [r for r in rows if r["platform"] != "meta_ads" or r["business_date"] < night - timedelta(days=3)]
+    assert "has not reported" not in told(stopped)[1], "a platform that is silent for days was stopped"
+
+
+@pytest.mark.parametrize("amount", ["43000", "19000"])
+def test_a_period_that_does_not_divide_into_days_is_within_the_widened_steps_of_all_of_them(amount: str) -> None:
+    """Days differ by a cent; steps that reach the first day's total alone would stop the night for it."""
+    for cents in range(0, 100, 7):
+        it = asked([july(amount=f"{amount}.{cents:02d}")])
+        assert it.bounds.widened_step is not None and len(set(it.money.even.tolist())) < 3
+        assert solved(it).cents.sum(axis=1).tolist() == it.money.even.tolist()
 
 
 def test_a_quarter_rules_until_a_month_does() -> None:

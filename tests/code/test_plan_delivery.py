@@ -109,5 +109,7 @@ def test_a_platform_that_delivers_all_it_may_keeps_each_month_of_a_year(month: i
 def test_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="5 days of budgets and 4 of spend"):
         account(META, [1] * 5, [1] * 4)
+    with pytest.raises(ValueError, match="cannot be negative"):
+        account(META, [1], [-1])
     with pytest.raises(ValueError, match="needs a platform and a day"):
         most_a_day([], 5, JUNE, 3)
